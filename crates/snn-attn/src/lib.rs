@@ -1,0 +1,27 @@
+//! Attention mechanisms of spiking transformers, generic over the backend.
+//!
+//! ```
+//! use ndarray::ArrayD;
+//! use snn_attn::Attend;
+//! use snn_core::{Backend, Reference};
+//!
+//! let backend = Reference::<f32>::new();
+//! // One time step, one sample, two tokens of four channels: [T, B, N, C].
+//! let spikes = |bits: [u8; 8]| {
+//!     let bits = bits.map(|b| b == 1).to_vec();
+//!     let spikes = ArrayD::from_shape_vec(vec![1, 1, 2, 4], bits).unwrap();
+//!     backend.widen(&backend.spikes(&spikes))
+//! };
+//! let q = spikes([1, 1, 0, 0, 0, 0, 1, 0]);
+//! let k = spikes([1, 0, 0, 0, 1, 1, 0, 0]);
+//! let v = spikes([1, 0, 0, 1, 1, 0, 1, 0]);
+//! let y = backend.ssa(&q, &k, &v, 1, 0.125);
+//! // The first query shares 1 channel with the first key and 2 with the second.
+//! assert_eq!(y.as_slice().unwrap(), [0.375, 0.0, 0.25, 0.125, 0.0, 0.0, 0.0, 0.0]);
+//! ```
+#![warn(missing_docs)]
+
+pub mod heads;
+mod ssa;
+
+pub use ssa::Attend;

@@ -1,0 +1,263 @@
+//! What a backend is: what its tensors are and how the operations run.
+
+use ndarray::ArrayD;
+
+use crate::{
+    map::{Map, Window},
+    neuron::{IntegerNeuron, Neuron},
+    tensor,
+    weights::{BatchNorm, Tensor},
+};
+
+/// Runs the operations of spiking transformers on tensors of its own.
+///
+/// A system is written once, generic over this trait. Axes are
+/// `[T, B, positions..., C]`. The three tensor types are what makes a network
+/// spike-driven in the eyes of the compiler: only [`Backend::fire`] leads from
+/// `Real` to `Spikes` (and [`Backend::quantize`] to `Counts`), and adding
+/// spikes honestly gives `Counts`.
+///
+/// # Panics
+/// Operations panic on shapes that do not fit: a model checks its
+/// configuration and its weights before any of them runs.
+pub trait Backend: Sized {
+    /// Membranes, currents, logits.
+    type Real: Signal<Self>;
+    /// Zeros and ones.
+    type Spikes: Signal<Self>;
+    /// Sums of spikes, levels of integer neurons.
+    type Counts: Signal<Self>;
+    /// A learnable tensor that stands alone.
+    type Param;
+    /// Weighted maps with their BatchNorms, prepared for this backend.
+    type Synapse;
+
+    /// Name and precision, as reports print it: `reference-f64`.
+    fn name(&self) -> String;
+
+    // Borders.
+
+    /// Brings numbers in; any shape.
+    fn real(&self, values: &ArrayD<f32>) -> Self::Real;
+    /// Brings spikes in; any shape.
+    fn spikes(&self, values: &tensor::Spikes) -> Self::Spikes;
+    /// Brings counts in; any shape.
+    fn counts(&self, values: &tensor::Counts) -> Self::Counts;
+    /// Copies any tensor out, every value exactly.
+    fn read(&self, x: Input<'_, Self>) -> ArrayD<f64>;
+    /// How busy a tensor `[T, ...]` is, step by step.
+    fn activity(&self, x: Input<'_, Self>) -> Vec<Activity>;
+
+    // Learnable parts. `name` is the published tensor name.
+
+    /// Keeps one learnable tensor.
+    fn param(&self, name: &str, value: &Tensor) -> Self::Param;
+    /// Keeps a tensor that published files carry and no computation reads, so
+    /// that what is saved later is complete.
+    fn keep(&self, _name: &str, _value: &Tensor) {}
+    /// Prepares a synapse for use.
+    fn synapse(&self, parts: &SynapseParts) -> Self::Synapse;
+
+    // From signals to currents and back.
+
+    /// The current that a synapse makes of `x`, shape as
+    /// [`Map::output_shape`]. In [`Mode::Train`] its BatchNorm uses the
+    /// statistics of this input.
+    ///
+    /// `repeats` says that `x` stands for that many equal time steps (a static
+    /// image): the current is computed once and repeated along time, and
+    /// batch statistics count every repetition.
+    fn current(
+        &self,
+        synapse: &Self::Synapse,
+        x: Input<'_, Self>,
+        repeats: usize,
+        mode: Mode,
+    ) -> Self::Real;
+    /// Runs a neuron over all steps of `x` (`[T, ...]`) from membrane `v`
+    /// (`[...]`, at rest if `None`). `leak` is the learned `w` of a PLIF, a
+    /// tensor of one element. Gives the spikes and the last membrane.
+    fn fire(
+        &self,
+        neuron: &Neuron,
+        leak: Option<&Self::Param>,
+        x: &Self::Real,
+        v: Option<&Self::Real>,
+    ) -> (Self::Spikes, Self::Real);
+    /// The level of an integer neuron, element by element.
+    fn quantize(&self, neuron: &IntegerNeuron, x: &Self::Real) -> Self::Counts;
+
+    // On spikes.
+
+    /// Max-pooling of `[T, B, H, W, C]`: on spikes, OR.
+    fn max_pool(&self, x: &Self::Spikes, window: Window) -> Self::Spikes;
+    /// Both spike. Axes of length 1 of `b` are repeated.
+    fn mask(&self, a: &Self::Spikes, b: &Self::Spikes) -> Self::Spikes;
+    /// Silence becomes a spike, a spike silence.
+    fn complement(&self, x: &Self::Spikes) -> Self::Spikes;
+    /// The spikes as counts of 0 or 1.
+    fn widen(&self, x: &Self::Spikes) -> Self::Counts;
+
+    // On counts.
+
+    /// The residual of a spike-element-wise shortcut.
+    fn add(&self, a: &Self::Counts, b: &Self::Spikes) -> Self::Counts;
+    /// Sums one axis, which stays with length 1.
+    fn sum_axis(&self, x: &Self::Counts, axis: usize) -> Self::Counts;
+    /// `[..., n, m]` times `[..., m, p]`.
+    fn matmul(&self, a: &Self::Counts, b: &Self::Counts) -> Self::Counts;
+    /// Counts times a constant.
+    fn scale(&self, x: &Self::Counts, by: f64) -> Self::Real;
+
+    // On currents and membranes.
+
+    /// `[..., n, m]` times `[..., m, p]`.
+    fn matmul_real(&self, a: &Self::Counts, b: &Self::Real) -> Self::Real;
+    /// The residual of a membrane shortcut.
+    fn add_real(&self, a: &Self::Real, b: &Self::Real) -> Self::Real;
+    /// `x` times a learned `factor`, after `activation`. The shape of `factor`
+    /// broadcasts against that of `x` from the last axis.
+    fn scale_learned(
+        &self,
+        x: &Self::Real,
+        factor: &Self::Param,
+        activation: Activation,
+    ) -> Self::Real;
+    /// Max-pooling of `[T, B, H, W, C]`; padding is minus infinity.
+    fn max_pool_real(&self, x: &Self::Real, window: Window) -> Self::Real;
+    /// `[T, B, positions..., C]` to `[T, B, C]`.
+    fn mean_positions(&self, x: &Self::Real) -> Self::Real;
+    /// `[T, ...]` to `[...]`.
+    fn mean_time(&self, x: &Self::Real) -> Self::Real;
+}
+
+/// Whether BatchNorm uses stored statistics or those of its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Stored statistics.
+    Eval,
+    /// Statistics of the input; a backend that trains also updates the stored.
+    Train,
+}
+
+/// What is applied to a learned number before it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    Identity,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+}
+
+/// What a synapse is made of: linear stages without a neuron between them. A
+/// backend may fold them into one map.
+#[derive(Clone, Debug)]
+pub struct SynapseParts {
+    /// Name for messages and reports.
+    pub name: String,
+    /// The map that all stages together are.
+    pub map: Map,
+    /// Worth of one count of the input: the levels of an integer neuron stand
+    /// for multiples of it.
+    pub unit: f64,
+    /// The stages, first to last; never empty.
+    pub stages: Vec<StageParts>,
+}
+
+/// One map with what follows it.
+#[derive(Clone, Debug)]
+pub struct StageParts {
+    /// Published name of the weight, without `.weight`.
+    pub name: String,
+    /// What it computes.
+    pub map: Map,
+    /// Weight as published; reshapes to [`Map::weight_shape`].
+    pub weight: std::sync::Arc<Tensor>,
+    /// Quantiser of the weight.
+    pub quantizer: Option<Lsq>,
+    /// Bias `[outputs]`.
+    pub bias: Option<std::sync::Arc<Tensor>>,
+    /// BatchNorms over the outputs, applied one after the other.
+    pub norms: Vec<BatchNorm>,
+    /// Pixels added around the map, each with what the last BatchNorm makes of
+    /// zero under its running statistics (after this pass updated them): a
+    /// constant for the backward pass. So folding the stages is exact at the
+    /// border too. Source: RepConv of Meta-SpikeFormer.
+    pub border: usize,
+}
+
+/// Learned step size quantisation of weights, per output channel:
+/// `round(clamp(w / a, -2^(bits-1), 2^(bits-1) - 1)) a`, ties to even. Source:
+/// Esser et al., ICLR 2020.
+#[derive(Clone, Debug)]
+pub struct Lsq {
+    /// Published name of the step sizes.
+    pub name: String,
+    /// Step sizes `[outputs]`.
+    pub alpha: std::sync::Arc<Tensor>,
+    /// Whether the step sizes have been set, `[1]`; until then they are set
+    /// from the weights by the first training pass.
+    pub initialised: std::sync::Arc<Tensor>,
+    /// Bits of a weight.
+    pub bits: u32,
+}
+
+impl Lsq {
+    /// Least and greatest level.
+    pub fn range(&self) -> (f64, f64) {
+        let half = 2f64.powi(self.bits as i32 - 1);
+        (-half, half - 1.0)
+    }
+}
+
+/// Any tensor of a backend, by reference.
+pub enum Input<'a, B: Backend> {
+    /// Multiplications.
+    Real(&'a B::Real),
+    /// Additions.
+    Spikes(&'a B::Spikes),
+    /// As many additions as the count says.
+    Counts(&'a B::Counts),
+}
+
+impl<B: Backend> Input<'_, B> {
+    /// Lengths of the axes.
+    pub fn shape(&self) -> Vec<usize> {
+        match self {
+            Self::Real(x) => x.shape(),
+            Self::Spikes(x) => x.shape(),
+            Self::Counts(x) => x.shape(),
+        }
+    }
+}
+
+impl<B: Backend> Clone for Input<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B: Backend> Copy for Input<'_, B> {}
+
+/// A tensor of a backend: what it means, and its axes.
+pub trait Signal<B: Backend>: Clone {
+    /// This tensor with its meaning.
+    fn input(&self) -> Input<'_, B>;
+    /// Lengths of the axes.
+    fn shape(&self) -> Vec<usize>;
+    /// The same elements, row by row, in another shape.
+    fn reshape(&self, shape: &[usize]) -> Self;
+    /// Axis `i` of the result is axis `axes[i]` of this.
+    fn permute(&self, axes: &[usize]) -> Self;
+}
+
+/// What happened in a tensor at one time step.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Activity {
+    /// Elements.
+    pub elements: f64,
+    /// Elements that are not zero.
+    pub nonzero: f64,
+    /// Sum of all elements: the spikes, if they are spikes or counts.
+    pub sum: f64,
+}

@@ -1,0 +1,84 @@
+//! The named layers that every spiking network is made of.
+
+use crate::{
+    backend::{Backend, Signal},
+    map::Map,
+    neuron::{IntegerNeuron, Neuron},
+    pass::{Event, Pass},
+};
+
+/// Weighted maps with their BatchNorms, under their published name.
+pub struct Synapse<B: Backend> {
+    name: String,
+    map: Map,
+    prepared: B::Synapse,
+}
+
+impl<B: Backend> Synapse<B> {
+    pub(crate) fn new(name: String, map: Map, prepared: B::Synapse) -> Self {
+        Self { name, map, prepared }
+    }
+
+    /// Signal `[T, B, positions..., inputs]` in, current
+    /// `[T, B, positions..., outputs]` out.
+    pub fn forward(&self, pass: &mut Pass<'_, B>, x: &impl Signal<B>) -> B::Real {
+        self.forward_repeated(pass, x, 1)
+    }
+
+    /// As [`Synapse::forward`], for an input that stands for `repeats` equal
+    /// time steps: computed once, repeated along time.
+    pub fn forward_repeated(
+        &self,
+        pass: &mut Pass<'_, B>,
+        x: &impl Signal<B>,
+        repeats: usize,
+    ) -> B::Real {
+        let input = x.input();
+        pass.observe(Event::Synapse { name: &self.name, map: self.map, input, repeats });
+        pass.backend.current(&self.prepared, input, repeats, pass.mode)
+    }
+}
+
+/// A layer of equal spiking neurons, under its published name.
+pub struct NeuronLayer<B: Backend> {
+    name: String,
+    neuron: Neuron,
+    leak: Option<B::Param>,
+}
+
+impl<B: Backend> NeuronLayer<B> {
+    pub(crate) fn new(name: String, neuron: Neuron, leak: Option<B::Param>) -> Self {
+        Self { name, neuron, leak }
+    }
+
+    /// Currents `[T, B, ...]` in, spikes out. Neurons start at rest, or where
+    /// the state of the pass says.
+    pub fn forward(&self, pass: &mut Pass<'_, B>, current: &B::Real) -> B::Spikes {
+        let v = pass.membrane(&self.name);
+        let (spikes, v) = pass.backend.fire(&self.neuron, self.leak.as_ref(), current, v.as_ref());
+        pass.keep_membrane(&self.name, v);
+        pass.observe(Event::Neuron { name: &self.name, output: spikes.input(), unit: 1.0 });
+        spikes
+    }
+}
+
+/// A layer of equal integer neurons, under its published name.
+pub struct IntegerLayer {
+    name: String,
+    neuron: IntegerNeuron,
+}
+
+impl IntegerLayer {
+    pub(crate) fn new(name: String, neuron: IntegerNeuron) -> Self {
+        Self { name, neuron }
+    }
+
+    /// Currents `[T, B, ...]` in, levels out; no state. A level is worth
+    /// [`IntegerNeuron::unit`].
+    pub fn forward<B: Backend>(&self, pass: &mut Pass<'_, B>, current: &B::Real) -> B::Counts {
+        let levels = pass.backend.quantize(&self.neuron, current);
+        let unit = self.neuron.unit;
+        pass.observe(Event::Neuron { name: &self.name, output: levels.input(), unit });
+        levels
+    }
+}

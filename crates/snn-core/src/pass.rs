@@ -1,0 +1,170 @@
+//! One pass of data through a network, its state, and who watches it.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    backend::{Backend, Input, Mode, Signal},
+    map::Map,
+};
+
+/// Membranes of every neuron layer, by published name.
+///
+/// An empty state is a network at rest. A state belongs to one batch of
+/// samples and one place in their time.
+pub struct State<B: Backend>(BTreeMap<String, B::Real>);
+
+impl<B: Backend> Default for State<B> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<B: Backend> Clone for State<B> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// One pass through a network: the backend that runs it, whether it trains,
+/// where its neurons start, and the probe that watches.
+///
+/// Neurons start at rest unless a [`State`] is handed in; there is nothing to
+/// reset.
+pub struct Pass<'a, B: Backend> {
+    /// Runs the operations.
+    pub backend: &'a B,
+    /// Which statistics BatchNorm uses.
+    pub mode: Mode,
+    state: Option<State<B>>,
+    probe: Option<&'a mut dyn Probe<B>>,
+}
+
+impl<'a, B: Backend> Pass<'a, B> {
+    /// A pass that evaluates, unwatched.
+    pub fn new(backend: &'a B) -> Self {
+        Self { backend, mode: Mode::Eval, state: None, probe: None }
+    }
+
+    /// A pass that trains.
+    pub fn train(backend: &'a B) -> Self {
+        Self { mode: Mode::Train, ..Self::new(backend) }
+    }
+
+    /// The same pass, watched.
+    pub fn with_probe(self, probe: &'a mut dyn Probe<B>) -> Self {
+        Self { probe: Some(probe), ..self }
+    }
+
+    /// The same pass, going on from `state`; [`Pass::into_state`] gives where
+    /// it ends.
+    pub fn with_state(self, state: State<B>) -> Self {
+        Self { state: Some(state), ..self }
+    }
+
+    /// The membranes after this pass; at rest if it was not given a state.
+    pub fn into_state(self) -> State<B> {
+        self.state.unwrap_or_default()
+    }
+
+    /// The membrane that a neuron layer starts from.
+    pub(crate) fn membrane(&self, name: &str) -> Option<B::Real> {
+        self.state.as_ref()?.0.get(name).cloned()
+    }
+
+    /// Keeps the membrane that a neuron layer ends with, if anybody will ask.
+    pub(crate) fn keep_membrane(&mut self, name: &str, v: B::Real) {
+        if let Some(State(membranes)) = &mut self.state {
+            membranes.insert(name.to_owned(), v);
+        }
+    }
+
+    /// Tells the probe, if there is one.
+    pub fn observe(&mut self, event: Event<'_, B>) {
+        if let Some(probe) = self.probe.as_mut() {
+            probe.observe(self.backend, event);
+        }
+    }
+
+    /// Tells the probe what a named part of the network gave.
+    pub fn output(&mut self, name: &str, x: &impl Signal<B>) {
+        self.observe(Event::Output { name, x: x.input() });
+    }
+}
+
+/// What a pass reports while it runs. Names are those of the published modules.
+pub enum Event<'a, B: Backend> {
+    /// A synapse is about to compute.
+    Synapse {
+        /// Name of the weight.
+        name: &'a str,
+        /// What it computes.
+        map: Map,
+        /// What it reads.
+        input: Input<'a, B>,
+        /// Time steps that the input stands for, beyond its own first.
+        repeats: usize,
+    },
+    /// Spikes meet spikes: one product of an attention.
+    Product {
+        /// Name of the attention and of the product.
+        name: &'a str,
+        /// The operand whose every spike costs `fan_out` additions.
+        left: Input<'a, B>,
+        /// Additions a spike.
+        fan_out: usize,
+    },
+    /// A neuron layer fired.
+    Neuron {
+        /// Name of the neuron.
+        name: &'a str,
+        /// Its spikes, or levels, `[T, B, ...]`.
+        output: Input<'a, B>,
+        /// Worth of one spike or level in the published network.
+        unit: f64,
+    },
+    /// An attention is about to compare queries with keys.
+    Attention {
+        /// Name of the attention.
+        name: &'a str,
+        /// Queries `[T, B, positions..., C]`.
+        q: Input<'a, B>,
+        /// Keys, likewise.
+        k: Input<'a, B>,
+        /// Heads that the channels are split into.
+        heads: usize,
+    },
+    /// A block or an embedding is done.
+    Output {
+        /// Name of the module.
+        name: &'a str,
+        /// What it gave, `[T, B, positions..., C]`.
+        x: Input<'a, B>,
+    },
+}
+
+/// Watches a pass: energy meters, rate recorders, rasters.
+pub trait Probe<B: Backend> {
+    /// Called for every event, in the order of computation.
+    fn observe(&mut self, backend: &B, event: Event<'_, B>);
+}
+
+impl<B: Backend, P: Probe<B>, Q: Probe<B>> Probe<B> for (P, Q) {
+    fn observe(&mut self, backend: &B, event: Event<'_, B>) {
+        self.0.observe(backend, event);
+        self.1.observe(backend, event);
+    }
+}
+
+impl<B: Backend, P: Probe<B>> Probe<B> for &mut P {
+    fn observe(&mut self, backend: &B, event: Event<'_, B>) {
+        (**self).observe(backend, event);
+    }
+}
+
+impl<B: Backend> Clone for Event<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B: Backend> Copy for Event<'_, B> {}

@@ -1,0 +1,217 @@
+use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewD, Axis, Zip, linalg, s};
+use rayon::prelude::*;
+
+use super::{Scalar, quantizer::quantized, reshape};
+use crate::{
+    backend::{Mode, StageParts, SynapseParts},
+    map::{Map, Window},
+    tensor::Real,
+    weights::{BatchNorm, Tensor},
+};
+
+/// Weighted maps and their BatchNorms, side by side.
+#[derive(Clone, Debug)]
+pub struct ReferenceSynapse<F> {
+    unit: F,
+    stages: Vec<Stage<F>>,
+}
+
+#[derive(Clone, Debug)]
+struct Stage<F> {
+    map: Map,
+    /// For each place of the window, row by row, and each group: a matrix
+    /// `[inputs, outputs]`. A linear map has one.
+    taps: Vec<Vec<Array2<F>>>,
+    bias: Option<Array1<F>>,
+    norms: Vec<Norm<F>>,
+    border: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Norm<F> {
+    weight: Array1<F>,
+    bias: Array1<F>,
+    mean: Array1<F>,
+    var: Array1<F>,
+}
+
+impl<F: Scalar> ReferenceSynapse<F> {
+    pub(super) fn new(parts: &SynapseParts) -> Self {
+        let stages = parts.stages.iter().map(Stage::new).collect();
+        Self { unit: F::of(parts.unit), stages }
+    }
+
+    pub(super) fn current(&self, mut x: Real<F>, mode: Mode) -> Real<F> {
+        if self.unit != F::one() {
+            x.mapv_inplace(|v| v * self.unit);
+        }
+        self.stages.iter().fold(x, |x, stage| stage.current(&x, mode))
+    }
+}
+
+impl<F: Scalar> Stage<F> {
+    fn new(parts: &StageParts) -> Self {
+        let map = parts.map;
+        let (size, groups) = match map {
+            Map::Linear { .. } => (1, 1),
+            Map::Conv2d { window, groups, .. } => (window.size, groups),
+        };
+        let (inputs, outputs) = (map.inputs() / groups, map.outputs() / groups);
+        let weight = parts.weight.reshaped(&[map.outputs(), inputs, size * size]);
+        let weight = Array3::from_shape_fn((map.outputs(), inputs, size * size), |(o, i, k)| {
+            f64::from(weight[[o, i, k]])
+        });
+        let weight = quantized(&weight, parts.quantizer.as_ref());
+        let matrix = |tap: usize, group: usize| {
+            Array2::from_shape_fn((inputs, outputs), |(i, o)| {
+                F::of(weight[[group * outputs + o, i, tap]])
+            })
+        };
+        Self {
+            map,
+            taps: (0..size * size)
+                .map(|tap| (0..groups).map(|group| matrix(tap, group)).collect())
+                .collect(),
+            bias: parts.bias.as_deref().map(vector),
+            norms: parts.norms.iter().map(Norm::new).collect(),
+            border: parts.border,
+        }
+    }
+
+    fn current(&self, x: &Real<F>, mode: Mode) -> Real<F> {
+        let shape = self.map.output_shape(x.shape());
+        let (frames, outputs) = (shape[0] * shape[1], self.map.outputs());
+        let rows = shape.iter().product::<usize>() / (frames * outputs);
+        let x = reshape(x, &[&[frames], &x.shape()[2..]].concat());
+        let mut out = Array2::<F>::zeros((frames * rows, outputs));
+        out.axis_chunks_iter_mut(Axis(0), rows).into_par_iter().zip(x.axis_iter(Axis(0))).for_each(
+            |(mut out, frame)| {
+                match self.map {
+                    Map::Linear { inputs, .. } => {
+                        let x = rows_of(&frame, inputs);
+                        let weight = &self.taps[0][0];
+                        linalg::general_mat_mul(F::one(), &x, weight, F::zero(), &mut out);
+                    }
+                    Map::Conv2d { window, .. } => out.assign(&self.convolve(&frame, window)),
+                }
+                if let Some(bias) = &self.bias {
+                    out += bias;
+                }
+            },
+        );
+        let mut updated = None;
+        for norm in &self.norms {
+            updated = Some(norm.apply(&mut out, mode));
+        }
+        let out = reshape(&out.into_dyn(), &shape);
+        match (self.border, updated) {
+            (0, _) => out,
+            (pixels, Some(of_zero)) => surround(&out, pixels, &of_zero),
+            (pixels, None) => surround(&out, pixels, &Array1::zeros(outputs)),
+        }
+    }
+
+    /// One frame `[H, W, inputs]` to rows `[H' W', outputs]`: for each place of
+    /// the window, the pixels that it sees times its matrix.
+    fn convolve(&self, frame: &ArrayViewD<'_, F>, window: Window) -> Array2<F> {
+        let (height, width) = (frame.shape()[0], frame.shape()[1]);
+        let (rows, columns) = (window.outputs(height), window.outputs(width));
+        let (inputs, outputs) = (self.map.inputs(), self.map.outputs());
+        let pixels = rows_of(frame, inputs);
+        let mut sum = Array2::zeros((rows * columns, outputs));
+        for (place, groups) in self.taps.iter().enumerate() {
+            let (dy, dx) = (place / window.size, place % window.size);
+            let mut seen = Array2::<F>::zeros((rows * columns, inputs));
+            for (row, column) in (0..rows * columns).map(|i| (i / columns, i % columns)) {
+                let source = (window.source(row, dy, height), window.source(column, dx, width));
+                if let (Some(y), Some(x)) = source {
+                    seen.row_mut(row * columns + column).assign(&pixels.row(y * width + x));
+                }
+            }
+            let (i, o) = (inputs / groups.len(), outputs / groups.len());
+            for (g, weight) in groups.iter().enumerate() {
+                let x = seen.slice(s![.., g * i..(g + 1) * i]);
+                let mut sum = sum.slice_mut(s![.., g * o..(g + 1) * o]);
+                if (i, o) == (1, 1) {
+                    let weight = weight[[0, 0]]; // depthwise: a product of matrices is slow here
+                    Zip::from(&mut sum).and(&x).for_each(|sum, &x| *sum += x * weight);
+                } else {
+                    linalg::general_mat_mul(F::one(), &x, weight, F::one(), &mut sum);
+                }
+            }
+        }
+        sum
+    }
+}
+
+impl<F: Scalar> Norm<F> {
+    fn new(norm: &BatchNorm) -> Self {
+        Self {
+            weight: vector(&norm.weight),
+            bias: vector(&norm.bias),
+            mean: vector(&norm.mean),
+            var: vector(&norm.var),
+        }
+    }
+
+    /// Normalises every column. Gives what zero becomes under the running
+    /// statistics, which a training pass updates first.
+    fn apply(&self, x: &mut Array2<F>, mode: Mode) -> Array1<F> {
+        let batch = match mode {
+            Mode::Eval => None,
+            Mode::Train => Some(statistics(x)),
+        };
+        let (mean, var) = batch.as_ref().map_or((&self.mean, &self.var), |(m, v)| (m, v));
+        let normalise = |x: F, mean: F, var: F, c: usize| {
+            (x - mean) / (var + F::of(BatchNorm::EPS)).sqrt() * self.weight[c] + self.bias[c]
+        };
+        for mut row in x.outer_iter_mut() {
+            for (c, x) in row.iter_mut().enumerate() {
+                *x = normalise(*x, mean[c], var[c], c);
+            }
+        }
+        let (mean, var) = match &batch {
+            None => (self.mean.clone(), self.var.clone()),
+            Some((mean, var)) => {
+                let n = F::of(x.nrows() as f64);
+                let new = F::of(BatchNorm::MOMENTUM);
+                let old = F::one() - new;
+                let unbiased = var.mapv(|v| v * n / (n - F::one()));
+                (
+                    self.mean.mapv(|m| m * old) + mean.mapv(|m| m * new),
+                    self.var.mapv(|v| v * old) + unbiased.mapv(|v| v * new),
+                )
+            }
+        };
+        Array1::from_shape_fn(mean.len(), |c| normalise(F::zero(), mean[c], var[c], c))
+    }
+}
+
+/// Mean and biased variance of every column.
+fn statistics<F: Scalar>(x: &Array2<F>) -> (Array1<F>, Array1<F>) {
+    let n = F::of(x.nrows() as f64);
+    let mean = x.sum_axis(Axis(0)) / n;
+    let var = (x - &mean).mapv(|d| d * d).sum_axis(Axis(0)) / n;
+    (mean, var)
+}
+
+/// `[T, B, H, W, C]` with `pixels` more on each side, all of them `value`.
+fn surround<F: Scalar>(x: &Real<F>, pixels: usize, value: &Array1<F>) -> Real<F> {
+    let mut shape = x.shape().to_vec();
+    let (height, width) = (shape[2], shape[3]);
+    (shape[2], shape[3]) = (height + 2 * pixels, width + 2 * pixels);
+    let mut out = Real::from_shape_fn(shape, |i| value[i[4]]);
+    out.slice_mut(s![.., .., pixels..pixels + height, pixels..pixels + width, ..]).assign(x);
+    out
+}
+
+fn rows_of<'a, F: Scalar>(frame: &'a ArrayViewD<'_, F>, inputs: usize) -> ArrayView2<'a, F> {
+    match frame.view().into_shape_with_order((frame.len() / inputs, inputs)) {
+        Ok(rows) => rows,
+        Err(e) => unreachable!("a frame is a contiguous slice of a standard array: {e}"),
+    }
+}
+
+fn vector<F: Scalar>(tensor: &Tensor) -> Array1<F> {
+    tensor.to_f32().into_iter().map(|v| F::of(f64::from(v))).collect()
+}

@@ -1,0 +1,24 @@
+//! What configurations have in common to check.
+
+use snn_core::LoadError;
+
+fn error(field: &'static str, found: usize, expected: impl Into<String>) -> LoadError {
+    LoadError::Config { field, found: found.to_string(), expected: expected.into() }
+}
+
+/// `value` is at least 1.
+pub(crate) fn positive(field: &'static str, value: usize) -> Result<(), LoadError> {
+    if value > 0 { Ok(()) } else { Err(error(field, value, "at least 1")) }
+}
+
+/// `value` is a positive multiple of `of`.
+pub(crate) fn multiple(field: &'static str, value: usize, of: usize) -> Result<(), LoadError> {
+    let fits = value > 0 && value.is_multiple_of(of);
+    if fits { Ok(()) } else { Err(error(field, value, format!("a positive multiple of {of}"))) }
+}
+
+/// `value` divides `whole`.
+pub(crate) fn divisor(field: &'static str, value: usize, whole: usize) -> Result<(), LoadError> {
+    let fits = value > 0 && whole.is_multiple_of(value);
+    if fits { Ok(()) } else { Err(error(field, value, format!("a divisor of {whole}"))) }
+}

@@ -1,0 +1,46 @@
+//! What the authors' own code gave, on the reference backend.
+//!
+//! The files are not part of this repository: `SNN_GOLDEN` names their folder,
+//! `../shared/golden` beside the workspace is the default.
+
+use std::path::PathBuf;
+
+use snn_core::Reference;
+use snn_models::golden::Golden;
+
+fn folder() -> Option<PathBuf> {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden");
+    let folder = std::env::var_os("SNN_GOLDEN").map_or_else(|| beside.into(), PathBuf::from);
+    if !folder.is_dir() {
+        println!("skipped: no golden files in {}", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+fn check(name: &str) {
+    let Some(folder) = folder() else { return };
+    let golden = Golden::load(&folder.join(name).with_extension("safetensors")).unwrap();
+    let comparison = golden.compare(&Reference::<f64>::new()).unwrap();
+    let failures: Vec<_> = comparison.failures().collect();
+    assert!(failures.is_empty(), "{name}: {failures:?}");
+    for kind in ["logits", "rate."] {
+        assert!(comparison.greatest(kind).is_some(), "{name} compares no {kind}");
+    }
+    assert_eq!(comparison.greatest("act.").is_none(), golden.training);
+    let comparison = golden.compare(&Reference::<f32>::new()).unwrap();
+    assert_eq!(comparison.failures().count(), 0, "{name} in f32");
+}
+
+macro_rules! golden {
+    ($($name:ident => $file:literal),* $(,)?) => {
+        $(#[test] fn $name() { check($file) })*
+    };
+}
+
+golden! {
+    spikformer => "spikformer-a",
+    spikformer_imagenet => "spikformer-imagenet-a",
+    spikformer_dvs => "spikformer-dvs-a",
+    spikformer_training => "spikformer-grad-a",
+}
