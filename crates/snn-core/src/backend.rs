@@ -113,6 +113,8 @@ pub trait Backend: Sized {
 
     /// `[..., n, m]` times `[..., m, p]`.
     fn matmul_real(&self, a: &Self::Counts, b: &Self::Real) -> Self::Real;
+    /// Numbers times a constant.
+    fn scale_real(&self, x: &Self::Real, by: f64) -> Self::Real;
     /// The residual of a membrane shortcut.
     fn add_real(&self, a: &Self::Real, b: &Self::Real) -> Self::Real;
     /// `x` times a learned `factor`, after `activation`. The shape of `factor`
@@ -147,6 +149,8 @@ pub enum Activation {
     Identity,
     /// `1 / (1 + exp(-x))`.
     Sigmoid,
+    /// `min(max(x, 0), 1)`.
+    Clamp,
 }
 
 /// What a synapse is made of: linear stages without a neuron between them. A
@@ -157,11 +161,17 @@ pub struct SynapseParts {
     pub name: String,
     /// The map that all stages together are.
     pub map: Map,
-    /// Worth of one count of the input: the levels of an integer neuron stand
-    /// for multiples of it.
-    pub unit: f64,
+    /// The integer neuron whose levels it reads, if it reads such.
+    pub reads: Option<IntegerNeuron>,
     /// The stages, first to last; never empty.
     pub stages: Vec<StageParts>,
+}
+
+impl SynapseParts {
+    /// What the input is multiplied by: the worth of one level.
+    pub fn unit(&self) -> f64 {
+        self.reads.map_or(1.0, |neuron| neuron.unit)
+    }
 }
 
 /// One map with what follows it.
@@ -195,9 +205,6 @@ pub struct Lsq {
     pub name: String,
     /// Step sizes `[outputs]`.
     pub alpha: std::sync::Arc<Tensor>,
-    /// Whether the step sizes have been set, `[1]`; until then they are set
-    /// from the weights by the first training pass.
-    pub initialised: std::sync::Arc<Tensor>,
     /// Bits of a weight.
     pub bits: u32,
 }
@@ -205,7 +212,18 @@ pub struct Lsq {
 impl Lsq {
     /// Least and greatest level.
     pub fn range(&self) -> (f64, f64) {
-        let half = 2f64.powi(self.bits as i32 - 1);
+        Self::levels(self.bits)
+    }
+
+    /// The step that all outputs start from: `2 mean |w| / sqrt(greatest level)`.
+    pub fn initial_step(weight: &Tensor, bits: u32) -> f64 {
+        let weight = weight.to_f32();
+        let sum: f64 = weight.iter().map(|&w| f64::from(w.abs())).sum();
+        2.0 * sum / weight.len() as f64 / Self::levels(bits).1.sqrt()
+    }
+
+    fn levels(bits: u32) -> (f64, f64) {
+        let half = 2f64.powi(bits as i32 - 1);
         (-half, half - 1.0)
     }
 }

@@ -54,10 +54,27 @@ impl<B: Backend> NeuronLayer<B> {
     /// Currents `[T, B, ...]` in, spikes out. Neurons start at rest, or where
     /// the state of the pass says.
     pub fn forward(&self, pass: &mut Pass<'_, B>, current: &B::Real) -> B::Spikes {
+        let spikes = self.fire(pass, current);
+        pass.observe(Event::Neuron { name: &self.name, output: spikes.input(), unit: 1.0 });
+        spikes
+    }
+
+    /// As [`NeuronLayer::forward`], with one set of neurons for the whole
+    /// batch: its membranes go from sample to sample within a step, and from
+    /// the last sample on to the first of the next step. So a sample depends on
+    /// those beside it. Source: the released code of QKFormer.
+    pub fn forward_coupled(&self, pass: &mut Pass<'_, B>, current: &B::Real) -> B::Spikes {
+        let shape = current.shape();
+        let merged = [&[shape[0] * shape[1]], &shape[2..]].concat();
+        let spikes = self.fire(pass, &current.reshape(&merged)).reshape(&shape);
+        pass.observe(Event::Neuron { name: &self.name, output: spikes.input(), unit: 1.0 });
+        spikes
+    }
+
+    fn fire(&self, pass: &mut Pass<'_, B>, current: &B::Real) -> B::Spikes {
         let v = pass.membrane(&self.name);
         let (spikes, v) = pass.backend.fire(&self.neuron, self.leak.as_ref(), current, v.as_ref());
         pass.keep_membrane(&self.name, v);
-        pass.observe(Event::Neuron { name: &self.name, output: spikes.input(), unit: 1.0 });
         spikes
     }
 }

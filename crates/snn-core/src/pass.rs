@@ -78,6 +78,12 @@ impl<'a, B: Backend> Pass<'a, B> {
         }
     }
 
+    /// Whether there is a probe: then it is worth computing what only it asks
+    /// for.
+    pub const fn is_watched(&self) -> bool {
+        self.probe.is_some()
+    }
+
     /// Tells the probe, if there is one.
     pub fn observe(&mut self, event: Event<'_, B>) {
         if let Some(probe) = self.probe.as_mut() {

@@ -3,7 +3,8 @@
 use ndarray::ArrayD;
 use proptest::prelude::*;
 use snn_core::{
-    Backend, Builder, Map, Neuron, Pass, Reference, Stage, Tensor, Weights, Window,
+    Backend, Builder, IntegerNeuron, Map, Neuron, Pass, Reference, Stage, Tensor, Weights, Window,
+    neuron::Rounding,
     probe::{Costs, EnergyMeter, Operations, Rates},
 };
 
@@ -98,7 +99,9 @@ proptest! {
         let backend = F64::new();
         let levels = numbers(&[2, 1, 3, 4], seed).mapv(|x| (x.abs() * 4.0) as u32);
         let builder = Builder::draw(&backend, seed);
-        let fc = builder.scaled_synapse(0.25, Stage::linear("fc", 4, 2)).unwrap();
+        let rounding = Rounding::HalfUp;
+        let neuron = IntegerNeuron { levels: 4, gain: 1.0, unit: 0.25, rounding };
+        let fc = builder.synapse_reading(Some(neuron), Stage::linear("fc", 4, 2)).unwrap();
         let plain = Builder::draw(&backend, seed).synapse(Stage::linear("fc", 4, 2)).unwrap();
         let x = levels.mapv(|n| f64::from(n) / 4.0);
         let mut pass = Pass::new(&backend);
@@ -122,13 +125,13 @@ fn a_chain_with_a_border_is_linear_at_the_border_too() {
             Stage::linear("c", 3, 3).trailing(2),
         ]
     };
-    builder.chain("rep", whole, 1.0, stages()).unwrap();
+    builder.chain("rep", whole, None, stages()).unwrap();
     let mut weights = builder.finish().unwrap();
     for (name, value) in [("bias", 0.7), ("running_mean", -0.4), ("running_var", 2.0)] {
         let tensor = Tensor::F32(ArrayD::from_elem(vec![3], value));
         weights.insert(format!("bn.{name}"), tensor);
     }
-    let rep = Builder::load(&backend, &weights).chain("rep", whole, 1.0, stages()).unwrap();
+    let rep = Builder::load(&backend, &weights).chain("rep", whole, None, stages()).unwrap();
     let run = |x: &ArrayD<f64>| rep.forward(&mut Pass::new(&backend), x);
     let zero = ArrayD::<f64>::zeros(vec![1, 1, 4, 4, 3]);
     let of_zero = run(&zero);

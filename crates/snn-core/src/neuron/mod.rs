@@ -13,6 +13,7 @@
 mod integer;
 mod surrogate;
 
+use num_traits::Float;
 use serde::{Deserialize, Serialize};
 
 pub use integer::{IntegerNeuron, Rounding};
@@ -113,6 +114,39 @@ impl Neuron {
             Reset::Hard { to } => to,
             Reset::Soft => 0.0,
         }
+    }
+
+    /// The charged membrane `h` after current `x` met membrane `v`, in the order
+    /// of operations of the published code. `leak` is the learned `w` of a
+    /// PLIF.
+    ///
+    /// # Panics
+    /// If a PLIF has no `leak`.
+    pub fn charge<F: Float>(&self, leak: Option<F>, v: F, x: F) -> F {
+        let f = |value: f64| F::from(value).unwrap_or_else(F::nan);
+        let rest = f(self.rest());
+        match self.charge {
+            Charge::Integrate => v + x,
+            Charge::Leaky { tau, decay_input: true } => v + (x - (v - rest)) / f(tau),
+            Charge::Leaky { tau, decay_input: false } => v - (v - rest) / f(tau) + x,
+            Charge::Parametric { decay_input, .. } => {
+                let Some(w) = leak else { panic!("a parametric neuron needs its learned leak") };
+                let rate = F::one() / (F::one() + (-w).exp());
+                if decay_input { v + (x - (v - rest)) * rate } else { v - (v - rest) * rate + x }
+            }
+        }
+    }
+
+    /// Whether the charged membrane `h` fires, and the membrane it leaves.
+    pub fn fire<F: Float>(&self, h: F) -> (bool, F) {
+        let f = |value: f64| F::from(value).unwrap_or_else(F::nan);
+        let spike = h - f(self.threshold) >= F::zero();
+        let v = match (self.reset, spike) {
+            (_, false) => h,
+            (Reset::Hard { to }, true) => f(to),
+            (Reset::Soft, true) => h - f(self.threshold),
+        };
+        (spike, v)
     }
 
     /// The learnable `w` that a PLIF layer starts from, `-ln(tau - 1)`, so that

@@ -11,6 +11,8 @@ use std::{iter::Sum, marker::PhantomData, ops::AddAssign};
 use ndarray::{ArrayD, Axis, IxDyn, LinalgScalar, ScalarOperand};
 use num_traits::Float;
 
+pub(crate) use quantizer::quantized;
+pub(crate) use synapse::Norm;
 pub use synapse::ReferenceSynapse;
 
 use crate::{
@@ -216,6 +218,10 @@ impl<F: Scalar> Backend for Reference<F> {
         matmul::matmul(&a.mapv(|n| F::of(f64::from(n))), b)
     }
 
+    fn scale_real(&self, x: &Real<F>, by: f64) -> Real<F> {
+        x * F::of(by)
+    }
+
     fn add_real(&self, a: &Real<F>, b: &Real<F>) -> Real<F> {
         a + b
     }
@@ -224,6 +230,7 @@ impl<F: Scalar> Backend for Reference<F> {
         let factor = factor.mapv(|w| match activation {
             Activation::Identity => w,
             Activation::Sigmoid => F::one() / (F::one() + (-w).exp()),
+            Activation::Clamp => w.max(F::zero()).min(F::one()),
         });
         x * &factor
     }

@@ -5,8 +5,8 @@ use ndarray::Array3;
 use crate::backend::Lsq;
 
 /// Weights `[outputs, inputs / groups, taps]` on the grid of their quantiser;
-/// as they are, if there is none or nothing has set its steps yet.
-pub(super) fn quantized<'a>(weight: &'a Array3<f64>, lsq: Option<&Lsq>) -> Cow<'a, Array3<f64>> {
+/// as they are, if there is none.
+pub(crate) fn quantized<'a>(weight: &'a Array3<f64>, lsq: Option<&Lsq>) -> Cow<'a, Array3<f64>> {
     let Some(lsq) = lsq else { return Cow::Borrowed(weight) };
     let (low, high) = lsq.range();
     let alpha = lsq.alpha.to_f32();

@@ -27,8 +27,9 @@ struct Stage<F> {
     border: usize,
 }
 
+/// BatchNorm with its stored statistics.
 #[derive(Clone, Debug)]
-struct Norm<F> {
+pub(crate) struct Norm<F> {
     weight: Array1<F>,
     bias: Array1<F>,
     mean: Array1<F>,
@@ -36,12 +37,12 @@ struct Norm<F> {
 }
 
 impl<F: Scalar> ReferenceSynapse<F> {
-    pub(super) fn new(parts: &SynapseParts) -> Self {
+    pub(crate) fn new(parts: &SynapseParts) -> Self {
         let stages = parts.stages.iter().map(Stage::new).collect();
-        Self { unit: F::of(parts.unit), stages }
+        Self { unit: F::of(parts.unit()), stages }
     }
 
-    pub(super) fn current(&self, mut x: Real<F>, mode: Mode) -> Real<F> {
+    pub(crate) fn current(&self, mut x: Real<F>, mode: Mode) -> Real<F> {
         if self.unit != F::one() {
             x.mapv_inplace(|v| v * self.unit);
         }
@@ -145,13 +146,27 @@ impl<F: Scalar> Stage<F> {
 }
 
 impl<F: Scalar> Norm<F> {
-    fn new(norm: &BatchNorm) -> Self {
+    pub(crate) fn new(norm: &BatchNorm) -> Self {
         Self {
             weight: vector(&norm.weight),
             bias: vector(&norm.bias),
             mean: vector(&norm.mean),
             var: vector(&norm.var),
         }
+    }
+
+    /// What channel `c` makes of `x` under the stored statistics.
+    pub(crate) fn normalise(&self, x: F, c: usize) -> F {
+        self.apply_to(x, self.mean[c], self.var[c], c)
+    }
+
+    /// What one unit of channel `c` is multiplied by.
+    pub(crate) fn factor(&self, c: usize) -> F {
+        self.weight[c] / (self.var[c] + F::of(BatchNorm::EPS)).sqrt()
+    }
+
+    fn apply_to(&self, x: F, mean: F, var: F, c: usize) -> F {
+        (x - mean) / (var + F::of(BatchNorm::EPS)).sqrt() * self.weight[c] + self.bias[c]
     }
 
     /// Normalises every column. Gives what zero becomes under the running
@@ -162,12 +177,9 @@ impl<F: Scalar> Norm<F> {
             Mode::Train => Some(statistics(x)),
         };
         let (mean, var) = batch.as_ref().map_or((&self.mean, &self.var), |(m, v)| (m, v));
-        let normalise = |x: F, mean: F, var: F, c: usize| {
-            (x - mean) / (var + F::of(BatchNorm::EPS)).sqrt() * self.weight[c] + self.bias[c]
-        };
         for mut row in x.outer_iter_mut() {
             for (c, x) in row.iter_mut().enumerate() {
-                *x = normalise(*x, mean[c], var[c], c);
+                *x = self.apply_to(*x, mean[c], var[c], c);
             }
         }
         let (mean, var) = match &batch {
@@ -183,7 +195,7 @@ impl<F: Scalar> Norm<F> {
                 )
             }
         };
-        Array1::from_shape_fn(mean.len(), |c| normalise(F::zero(), mean[c], var[c], c))
+        Array1::from_shape_fn(mean.len(), |c| self.apply_to(F::zero(), mean[c], var[c], c))
     }
 }
 

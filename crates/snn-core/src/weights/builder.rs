@@ -23,6 +23,7 @@ pub struct Builder<'a, B: Backend> {
 enum Source<'a> {
     Load(&'a Weights),
     Draw { seed: u64 },
+    Zeros,
 }
 
 impl<'a, B: Backend> Builder<'a, B> {
@@ -35,6 +36,12 @@ impl<'a, B: Backend> Builder<'a, B> {
     /// numbers on every backend.
     pub fn draw(backend: &'a B, seed: u64) -> Self {
         Self::new(backend, Source::Draw { seed })
+    }
+
+    /// Every tensor is zero: for what depends on names and shapes alone, such
+    /// as counting parameters.
+    pub fn zeros(backend: &'a B) -> Self {
+        Self::new(backend, Source::Zeros)
     }
 
     fn new(backend: &'a B, source: Source<'a>) -> Self {
@@ -86,20 +93,24 @@ impl<'a, B: Backend> Builder<'a, B> {
     /// # Errors
     /// As [`Builder::param`].
     pub fn synapse(&self, stage: Stage<'_>) -> Result<Synapse<B>, LoadError> {
-        self.scaled_synapse(1.0, stage)
+        self.synapse_reading(None, stage)
     }
 
-    /// As [`Builder::synapse`], for an input whose counts are worth `unit` each.
+    /// As [`Builder::synapse`], for an input that is the levels of `reads`.
     ///
     /// # Errors
     /// As [`Builder::param`].
-    pub fn scaled_synapse(&self, unit: f64, stage: Stage<'_>) -> Result<Synapse<B>, LoadError> {
+    pub fn synapse_reading(
+        &self,
+        reads: Option<IntegerNeuron>,
+        stage: Stage<'_>,
+    ) -> Result<Synapse<B>, LoadError> {
         let (name, map) = (stage.weight.clone(), stage.map);
-        self.chain(&name, map, unit, vec![stage])
+        self.chain(&name, map, reads, vec![stage])
     }
 
-    /// A synapse of several linear stages that together are `map`, for an input
-    /// whose counts are worth `unit` each.
+    /// A synapse of several linear stages that together are `map`. `reads` is
+    /// the integer neuron whose levels are its input, if they are.
     ///
     /// # Errors
     /// As [`Builder::param`].
@@ -107,13 +118,13 @@ impl<'a, B: Backend> Builder<'a, B> {
         &self,
         name: &str,
         map: Map,
-        unit: f64,
+        reads: Option<IntegerNeuron>,
         stages: Vec<Stage<'_>>,
     ) -> Result<Synapse<B>, LoadError> {
         let stages = stages.into_iter().map(|stage| self.stage(stage));
         let name = self.name(name);
         let stages = stages.collect::<Result<_, _>>()?;
-        let parts = SynapseParts { name: name.clone(), map, unit, stages };
+        let parts = SynapseParts { name: name.clone(), map, reads, stages };
         Ok(Synapse::new(name, map, self.backend.synapse(&parts)))
     }
 
@@ -122,11 +133,12 @@ impl<'a, B: Backend> Builder<'a, B> {
         let part = self.sub(&weight);
         let mut shape = map.weight_shape();
         shape.extend(std::iter::repeat_n(1, trailing));
+        let values = part.tensor("weight", &shape, init)?;
         Ok(StageParts {
             name: self.name(&weight),
             map,
-            weight: part.tensor("weight", &shape, init)?,
-            quantizer: bits.map(|bits| part.lsq(map.outputs(), bits)).transpose()?,
+            quantizer: bits.map(|bits| part.lsq(&values, bits)).transpose()?,
+            weight: values,
             bias: bias.map(|init| part.tensor("bias", &[map.outputs()], init)).transpose()?,
             norms: norms
                 .into_iter()
@@ -136,13 +148,21 @@ impl<'a, B: Backend> Builder<'a, B> {
         })
     }
 
-    fn lsq(&self, outputs: usize, bits: u32) -> Result<Lsq, LoadError> {
-        Ok(Lsq {
-            name: self.name("alpha"),
-            alpha: self.tensor("alpha", &[outputs], Init::Constant(1.0))?,
-            initialised: self.tensor("init_state", &[1], Init::Constant(0.0))?,
-            bits,
-        })
+    /// The quantiser of `weight`, `[outputs, ...]`. Until `init_state` says that
+    /// the steps are set, published code holds any bits there, and sets them
+    /// from the weights in its first training pass. We do it now.
+    fn lsq(&self, weight: &Tensor, bits: u32) -> Result<Lsq, LoadError> {
+        let outputs = &weight.shape()[..1];
+        let zeros = |name, shape| self.find(name, shape, || Tensor::filled(shape, 0.0));
+        let (mut alpha, mut state) = (zeros("alpha", outputs)?, zeros("init_state", &[1])?);
+        let set = state.to_f32().iter().all(|&flag| flag != 0.0);
+        if !set && !matches!(self.source, Source::Zeros) {
+            alpha = self.keep("alpha", Tensor::filled(outputs, Lsq::initial_step(weight, bits)));
+            state = self.keep("init_state", Tensor::filled(&[1], 1.0));
+        }
+        self.check_finite("alpha", &alpha)?;
+        self.backend.keep(&self.name("init_state"), &state);
+        Ok(Lsq { name: self.name("alpha"), alpha, bits })
     }
 
     /// A neuron layer; a PLIF brings its learned leak, `name.w`.
@@ -203,17 +223,26 @@ impl<'a, B: Backend> Builder<'a, B> {
     /// A tensor that the network reads: finite numbers.
     fn tensor(&self, name: &str, shape: &[usize], init: Init) -> Result<Arc<Tensor>, LoadError> {
         let tensor = self.find(name, shape, || self.drawn(name, shape, init))?;
-        match tensor.not_finite() {
-            Some((index, found)) => {
-                Err(LoadError::NotFinite { name: self.name(name), found, index })
-            }
-            None => Ok(tensor),
+        self.check_finite(name, &tensor)?;
+        Ok(tensor)
+    }
+
+    fn check_finite(&self, name: &str, tensor: &Tensor) -> Result<(), LoadError> {
+        match self.source {
+            Source::Zeros => Ok(()), // looking would make the memory real
+            _ => match tensor.not_finite() {
+                Some((index, found)) => {
+                    Err(LoadError::NotFinite { name: self.name(name), found, index })
+                }
+                None => Ok(()),
+            },
         }
     }
 
     fn drawn(&self, name: &str, shape: &[usize], init: Init) -> Tensor {
         match self.source {
             Source::Draw { seed } => Tensor::F32(init.draw(seed, &self.name(name), shape)),
+            Source::Zeros => Tensor::filled(shape, 0.0),
             Source::Load(_) => unreachable!("a checkpoint draws nothing"),
         }
     }
@@ -224,23 +253,28 @@ impl<'a, B: Backend> Builder<'a, B> {
         shape: &[usize],
         draw: impl FnOnce() -> Tensor,
     ) -> Result<Arc<Tensor>, LoadError> {
-        let name = self.name(name);
-        let tensor = match self.source {
-            Source::Draw { .. } => Arc::new(draw()),
-            Source::Load(weights) => match weights.tensors.get(&name) {
-                Some(tensor) if tensor.shape() == shape => tensor.clone(),
-                Some(tensor) => {
-                    let (expected, found) = (shape.to_vec(), tensor.shape().to_vec());
-                    return Err(LoadError::Shape { name, expected, found });
-                }
-                None => {
-                    let near = nearest(weights, &name);
-                    return Err(LoadError::Missing { name, expected: shape.to_vec(), near });
-                }
-            },
+        let Source::Load(weights) = self.source else { return Ok(self.keep(name, draw())) };
+        let full = self.name(name);
+        let tensor = match weights.tensors.get(&full) {
+            Some(tensor) if tensor.shape() == shape => tensor.clone(),
+            Some(tensor) => {
+                let (expected, found) = (shape.to_vec(), tensor.shape().to_vec());
+                return Err(LoadError::Shape { name: full, expected, found });
+            }
+            None => {
+                let near = nearest(weights, &full);
+                return Err(LoadError::Missing { name: full, expected: shape.to_vec(), near });
+            }
         };
-        self.used.borrow_mut().tensors.insert(name, tensor.clone());
+        self.used.borrow_mut().tensors.insert(full, tensor.clone());
         Ok(tensor)
+    }
+
+    /// Notes a tensor that the network has asked for.
+    fn keep(&self, name: &str, tensor: Tensor) -> Arc<Tensor> {
+        let tensor = Arc::new(tensor);
+        self.used.borrow_mut().tensors.insert(self.name(name), tensor.clone());
+        tensor
     }
 }
 

@@ -9,12 +9,20 @@ pub enum Init {
     Constant(f64),
     /// Normal with mean 0 and this standard deviation.
     Normal(f64),
+    /// Uniform between minus and plus this bound.
+    Uniform(f64),
     /// Uniform between minus and plus `1 / sqrt(fan_in)`: PyTorch's default for
     /// convolutions and their biases.
     FanIn(usize),
 }
 
 impl Init {
+    /// Uniform with bound `sqrt(6 / (inputs + outputs))`: Glorot and Bengio,
+    /// AISTATS 2010, eq. 16.
+    pub fn xavier(inputs: usize, outputs: usize) -> Self {
+        Self::Uniform((6.0 / (inputs + outputs).max(1) as f64).sqrt())
+    }
+
     /// Draws a tensor. The numbers depend on seed, name and shape alone, not on
     /// what was drawn before.
     pub(crate) fn draw(&self, seed: u64, name: &str, shape: &[usize]) -> ArrayD<f32> {
@@ -29,12 +37,12 @@ impl Init {
                 Ok(normal) => from(&|rng| normal.sample(rng)),
                 Err(e) => unreachable!("standard deviations are constants of the models: {e}"),
             },
+            Self::Uniform(bound) => match Uniform::new_inclusive(-bound, bound) {
+                Ok(uniform) => from(&|rng| uniform.sample(rng)),
+                Err(e) => unreachable!("bounds are constants of the models, or positive: {e}"),
+            },
             Self::FanIn(fan_in) => {
-                let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
-                match Uniform::new_inclusive(-bound, bound) {
-                    Ok(uniform) => from(&|rng| uniform.sample(rng)),
-                    Err(e) => unreachable!("the bound is finite and positive: {e}"),
-                }
+                Self::Uniform(1.0 / (fan_in.max(1) as f64).sqrt()).draw(seed, name, shape)
             }
         }
     }

@@ -26,6 +26,15 @@ pub enum Tensor {
 }
 
 impl Tensor {
+    /// Floats of one value; zeros take no memory until they are read.
+    pub(crate) fn filled(shape: &[usize], value: f64) -> Self {
+        if value == 0.0 {
+            Self::F32(ArrayD::zeros(shape))
+        } else {
+            Self::F32(ArrayD::from_elem(shape, value as f32))
+        }
+    }
+
     /// Axes, outermost first.
     pub fn shape(&self) -> &[usize] {
         match self {

@@ -1,0 +1,195 @@
+//! Spikes and counts as they lie in memory: blocks of 64 rows, channels in
+//! groups of four, rows in vector lanes.
+//!
+//! A row is one position of one sample. Rows are cut into blocks of [`LANES`].
+//! A tensor is `[blocks][groups][T][64]` entries; the entry of a row holds the
+//! four channels of a group, as a nibble (spikes) or four bytes (counts). Rows
+//! past the last and channels past the last are zero.
+
+use std::sync::Arc;
+
+use ndarray::{ArrayD, IxDyn};
+
+use crate::tensor;
+
+/// Rows of a block.
+pub(crate) const LANES: usize = 64;
+/// Channels of a group.
+pub(crate) const GROUP: usize = 4;
+
+/// How a tensor `[T, B, positions..., C]` is cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) steps: usize,
+    pub(crate) rows: usize,
+    pub(crate) channels: usize,
+}
+
+impl Geometry {
+    pub(crate) fn new(shape: &[usize]) -> Self {
+        let [steps, middle @ .., channels] = shape else {
+            panic!("a signal is [T, ..., C], found {shape:?}")
+        };
+        let rows = middle.iter().product();
+        Self { shape: shape.to_vec(), steps: *steps, rows, channels: *channels }
+    }
+
+    pub(crate) fn blocks(&self) -> usize {
+        self.rows.div_ceil(LANES)
+    }
+
+    pub(crate) fn groups(&self) -> usize {
+        self.channels.div_ceil(GROUP)
+    }
+
+    /// Entries of a block, all steps.
+    pub(crate) fn block_len(&self) -> usize {
+        self.groups() * self.steps * LANES
+    }
+
+    /// Entries of the whole tensor.
+    pub(crate) fn len(&self) -> usize {
+        self.blocks() * self.block_len()
+    }
+
+    /// Where the entries of a block and group at step `t` start.
+    pub(crate) fn start(&self, t: usize, block: usize, group: usize) -> usize {
+        ((block * self.groups() + group) * self.steps + t) * LANES
+    }
+
+    /// Place of the entry of `row` and group `group` at step `t`.
+    pub(crate) fn entry(&self, t: usize, row: usize, group: usize) -> usize {
+        self.start(t, row / LANES, group) + row % LANES
+    }
+
+    /// Calls `visit(index, entry, lane)` for every element, `index` in
+    /// row-major order.
+    fn for_each(&self, mut visit: impl FnMut(usize, usize, usize)) {
+        let mut index = 0;
+        for t in 0..self.steps {
+            for row in 0..self.rows {
+                for c in 0..self.channels {
+                    visit(index, self.entry(t, row, c / GROUP), c % GROUP);
+                    index += 1;
+                }
+            }
+        }
+    }
+
+    /// The same rows and channels under other positions; `None` if rows would
+    /// change.
+    pub(crate) fn renamed(&self, shape: &[usize]) -> Option<Self> {
+        let other = Self::new(shape);
+        let same =
+            (other.steps, other.rows, other.channels) == (self.steps, self.rows, self.channels);
+        same.then_some(other)
+    }
+}
+
+/// Spikes: nibbles `[blocks][groups][T][64]`, four channels each, the first in
+/// the lowest bit.
+#[derive(Clone, Debug)]
+pub struct Spikes {
+    pub(crate) geometry: Geometry,
+    pub(crate) nibbles: Arc<Vec<u8>>,
+}
+
+impl Spikes {
+    pub(crate) fn silent(geometry: &Geometry) -> Vec<u8> {
+        vec![0; geometry.len()]
+    }
+
+    /// Packs an array `[T, ..., C]`.
+    pub fn pack(spikes: &tensor::Spikes) -> Self {
+        let geometry = Geometry::new(spikes.shape());
+        let mut nibbles = Self::silent(&geometry);
+        let values = spikes.as_standard_layout();
+        if let Some(values) = values.as_slice() {
+            geometry.for_each(|i, entry, lane| nibbles[entry] |= u8::from(values[i]) << lane);
+        }
+        Self { geometry, nibbles: Arc::new(nibbles) }
+    }
+
+    /// The array that was packed.
+    pub fn unpack(&self) -> tensor::Spikes {
+        let mut values = vec![false; self.geometry.shape.iter().product()];
+        self.geometry.for_each(|i, entry, lane| values[i] = self.nibbles[entry] >> lane & 1 == 1);
+        array(&self.geometry.shape, values)
+    }
+}
+
+/// Counts: bytes `[blocks][groups][T][64][4]`, or wide where they exceed a byte.
+#[derive(Clone, Debug)]
+pub struct Counts {
+    /// No count is greater.
+    pub(crate) max: u32,
+    pub(crate) form: CountForm,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum CountForm {
+    Bits(Spikes),
+    Bytes { geometry: Geometry, bytes: Arc<Vec<[u8; GROUP]>> },
+    Wide(Arc<tensor::Counts>),
+}
+
+impl Counts {
+    /// Packs an array `[T, ..., C]`.
+    pub fn pack(counts: &tensor::Counts) -> Self {
+        let max = counts.iter().copied().max().unwrap_or(0);
+        if max > u32::from(u8::MAX) {
+            return Self { max, form: CountForm::Wide(Arc::new(counts.clone())) };
+        }
+        let geometry = Geometry::new(counts.shape());
+        let mut bytes = vec![[0; GROUP]; geometry.len()];
+        let values = counts.as_standard_layout();
+        if let Some(values) = values.as_slice() {
+            geometry.for_each(|i, entry, lane| bytes[entry][lane] = values[i] as u8);
+        }
+        Self { max, form: CountForm::Bytes { geometry, bytes: Arc::new(bytes) } }
+    }
+
+    /// The array that was packed.
+    pub fn unpack(&self) -> tensor::Counts {
+        match &self.form {
+            CountForm::Bits(spikes) => spikes.unpack().mapv(u32::from),
+            CountForm::Wide(counts) => counts.as_ref().clone(),
+            CountForm::Bytes { geometry, bytes } => {
+                let mut values = vec![0; geometry.shape.iter().product()];
+                geometry.for_each(|i, entry, lane| values[i] = u32::from(bytes[entry][lane]));
+                array(&geometry.shape, values)
+            }
+        }
+    }
+
+    pub(crate) fn shape(&self) -> &[usize] {
+        match &self.form {
+            CountForm::Bits(spikes) => &spikes.geometry.shape,
+            CountForm::Bytes { geometry, .. } => &geometry.shape,
+            CountForm::Wide(counts) => counts.shape(),
+        }
+    }
+}
+
+/// The four bytes of a nibble, each 0 or 1.
+pub(crate) const SPREAD: [[u8; GROUP]; 16] = {
+    let mut spread = [[0; GROUP]; 16];
+    let mut nibble = 0;
+    while nibble < 16 {
+        let mut lane = 0;
+        while lane < GROUP {
+            spread[nibble][lane] = (nibble >> lane & 1) as u8;
+            lane += 1;
+        }
+        nibble += 1;
+    }
+    spread
+};
+
+pub(crate) fn array<T>(shape: &[usize], values: Vec<T>) -> ArrayD<T> {
+    match ArrayD::from_shape_vec(IxDyn(shape), values) {
+        Ok(array) => array,
+        Err(e) => unreachable!("lengths follow from the shape: {e}"),
+    }
+}

@@ -1,0 +1,295 @@
+//! The engine: spiking networks on an ordinary CPU, from bits.
+//!
+//! A layer's input is packed spikes or small counts, its output packed spikes:
+//! synapse, BatchNorm and neuron are one pass over blocks of 64 rows, and the
+//! current is never written to memory.
+//!
+//! - Spikes meet weights by table lookup: four spikes of a row are a nibble
+//!   that selects one of sixteen precomputed sums, for 64 rows at once.
+//! - Counts meet weights as integers.
+//! - Tables and weights have so many bytes as the [`Precision`] says. In
+//!   [`Precision::Exact`] every one comes with a bound on its error; a neuron
+//!   whose membrane comes nearer to its threshold than the bound is worked out
+//!   again in 64-bit floats. Every spike is then that of the network in 64-bit
+//!   floats.
+//! - Work is claimed in tiles of rows and channels; the result does not depend
+//!   on the number of threads.
+//!
+//! What has no kernel (grouped convolutions, real input, integer neurons) is
+//! computed as the [`Reference`] does, in 64-bit floats.
+
+mod fire;
+mod isa;
+mod kernel;
+mod layout;
+mod panel;
+mod product;
+mod real;
+mod rough;
+mod spikes;
+mod synapse;
+
+use std::sync::Arc;
+
+use ndarray::ArrayD;
+
+pub use isa::{Isa, VARIABLE as ISA_VARIABLE};
+pub use layout::{Counts, Spikes};
+pub use real::Real;
+pub use synapse::PackedSynapse;
+
+use layout::CountForm;
+use product::Source;
+use real::Kind;
+
+use crate::{
+    backend::{Activation, Activity, Backend, Input, Mode, Signal, SynapseParts},
+    map::Window,
+    neuron::{IntegerNeuron, Neuron},
+    reference::Reference,
+    tensor,
+    weights::Tensor,
+};
+
+type Oracle = Reference<f64>;
+
+const ORACLE: Oracle = Oracle::new();
+
+/// What the engine promises of its spikes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Every spike is that of the network computed in 64-bit floats, up to the
+    /// rounding of those themselves.
+    #[default]
+    Exact,
+    /// Currents as near as 32-bit floats bring them: three-byte tables.
+    F32,
+    /// Weights of 16 bits: two-byte tables. A spike in a few ten thousand may
+    /// flip.
+    I16,
+    /// Weights of 8 bits: one-byte tables. A spike in a few hundred may flip.
+    I8,
+}
+
+impl Precision {
+    /// Every precision, the most careful first.
+    pub const ALL: [Self; 4] = [Self::Exact, Self::F32, Self::I16, Self::I8];
+
+    /// Name, as commands and reports write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::F32 => "f32",
+            Self::I16 => "i16",
+            Self::I8 => "i8",
+        }
+    }
+
+    /// Bytes of a table entry or weight.
+    const fn digits(self) -> usize {
+        match self {
+            Self::F32 => 3,
+            Self::Exact | Self::I16 => 2,
+            Self::I8 => 1,
+        }
+    }
+}
+
+/// Runs networks from packed bits. It evaluates; it does not train.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed {
+    isa: Isa,
+    precision: Precision,
+}
+
+impl Packed {
+    /// The engine on the best instructions of this CPU.
+    pub fn new(precision: Precision) -> Self {
+        Self::with_isa(precision, Isa::best())
+    }
+
+    /// The engine on instructions of choice.
+    pub const fn with_isa(precision: Precision, isa: Isa) -> Self {
+        Self { isa, precision }
+    }
+
+    /// What it promises.
+    pub const fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Its instructions.
+    pub const fn isa(&self) -> Isa {
+        self.isa
+    }
+}
+
+impl Default for Packed {
+    fn default() -> Self {
+        Self::new(Precision::default())
+    }
+}
+
+impl Backend for Packed {
+    type Real = Real;
+    type Spikes = Spikes;
+    type Counts = Counts;
+    type Param = ArrayD<f64>;
+    type Synapse = Arc<PackedSynapse>;
+
+    fn name(&self) -> String {
+        format!("packed-{}", self.precision.name())
+    }
+
+    fn real(&self, values: &ArrayD<f32>) -> Real {
+        Real::given(values.mapv(f64::from))
+    }
+
+    fn spikes(&self, values: &tensor::Spikes) -> Spikes {
+        Spikes::pack(values)
+    }
+
+    fn counts(&self, values: &tensor::Counts) -> Counts {
+        Counts::pack(values)
+    }
+
+    fn read(&self, x: Input<'_, Self>) -> ArrayD<f64> {
+        match x {
+            Input::Real(x) => x.exact().clone(),
+            Input::Spikes(x) => x.unpack().mapv(f64::from),
+            Input::Counts(x) => x.unpack().mapv(f64::from),
+        }
+    }
+
+    fn activity(&self, x: Input<'_, Self>) -> Vec<Activity> {
+        match x {
+            Input::Real(x) => ORACLE.activity(x.exact().input()),
+            Input::Spikes(x) => {
+                let elements = (x.geometry.rows * x.geometry.channels) as f64;
+                let step = |sum| Activity { elements, nonzero: sum, sum };
+                Self::busy(x).into_iter().map(step).collect()
+            }
+            Input::Counts(Counts { form: CountForm::Bits(x), .. }) => {
+                self.activity(Input::Spikes(x))
+            }
+            Input::Counts(x) => ORACLE.activity(Signal::<Oracle>::input(&x.unpack())),
+        }
+    }
+
+    fn param(&self, _name: &str, value: &Tensor) -> ArrayD<f64> {
+        value.to_f32().mapv(f64::from)
+    }
+
+    fn synapse(&self, parts: &SynapseParts) -> Arc<PackedSynapse> {
+        Arc::new(PackedSynapse::new(parts, self.precision.digits()))
+    }
+
+    /// # Panics
+    /// In [`Mode::Train`]: this backend only evaluates.
+    fn current(
+        &self,
+        synapse: &Arc<PackedSynapse>,
+        x: Input<'_, Self>,
+        repeats: usize,
+        mode: Mode,
+    ) -> Real {
+        assert_eq!(mode, Mode::Eval, "the packed backend evaluates, it does not train");
+        let source = match x {
+            Input::Real(x) => Source::Real(x.clone()),
+            Input::Spikes(x) => Source::Spikes(x.clone()),
+            Input::Counts(x) => Source::Counts(x.clone()),
+        };
+        fire::current(synapse, source, repeats)
+    }
+
+    fn fire(
+        &self,
+        neuron: &Neuron,
+        leak: Option<&ArrayD<f64>>,
+        x: &Real,
+        v: Option<&Real>,
+    ) -> (Spikes, Real) {
+        let w = leak.and_then(|w| w.first().copied());
+        let spikes = match v {
+            None => fire::fire(self, neuron, w, x),
+            Some(v) => Spikes::pack(&ORACLE.fire(neuron, leak, x.exact(), Some(v.exact())).0),
+        };
+        let (current, start) = (x.clone(), v.cloned());
+        let membrane = Kind::Membrane { neuron: *neuron, leak: w, current, start };
+        (spikes, Real::new(x.0.shape[1..].to_vec(), membrane))
+    }
+
+    fn quantize(&self, neuron: &IntegerNeuron, x: &Real) -> Counts {
+        Counts::pack(&ORACLE.quantize(neuron, x.exact()))
+    }
+
+    fn max_pool(&self, x: &Spikes, window: Window) -> Spikes {
+        spikes::max_pool(x, window)
+    }
+
+    fn mask(&self, a: &Spikes, b: &Spikes) -> Spikes {
+        if a.geometry == b.geometry {
+            return spikes::mask(a, b);
+        }
+        Spikes::pack(&ORACLE.mask(&a.unpack(), &b.unpack()))
+    }
+
+    fn complement(&self, x: &Spikes) -> Spikes {
+        Spikes::pack(&ORACLE.complement(&x.unpack()))
+    }
+
+    fn widen(&self, x: &Spikes) -> Counts {
+        Counts { max: 1, form: CountForm::Bits(x.clone()) }
+    }
+
+    fn add(&self, a: &Counts, b: &Spikes) -> Counts {
+        spikes::add(a, b).unwrap_or_else(|| Counts::pack(&ORACLE.add(&a.unpack(), &b.unpack())))
+    }
+
+    fn sum_axis(&self, x: &Counts, axis: usize) -> Counts {
+        Counts::pack(&ORACLE.sum_axis(&x.unpack(), axis))
+    }
+
+    fn matmul(&self, a: &Counts, b: &Counts) -> Counts {
+        Counts::pack(&ORACLE.matmul(&a.unpack(), &b.unpack()))
+    }
+
+    fn scale(&self, x: &Counts, by: f64) -> Real {
+        Real::given(ORACLE.scale(&x.unpack(), by))
+    }
+
+    fn matmul_real(&self, a: &Counts, b: &Real) -> Real {
+        Real::given(ORACLE.matmul_real(&a.unpack(), b.exact()))
+    }
+
+    fn scale_real(&self, x: &Real, by: f64) -> Real {
+        Real::given(ORACLE.scale_real(x.exact(), by))
+    }
+
+    fn add_real(&self, a: &Real, b: &Real) -> Real {
+        let shape = a.0.shape.clone();
+        assert_eq!(shape, b.0.shape, "a shortcut adds equal shapes");
+        Real::new(shape, Kind::Sum(a.clone(), b.clone()))
+    }
+
+    fn scale_learned(&self, x: &Real, factor: &ArrayD<f64>, activation: Activation) -> Real {
+        Real::given(ORACLE.scale_learned(x.exact(), factor, activation))
+    }
+
+    fn max_pool_real(&self, x: &Real, window: Window) -> Real {
+        let mut shape = x.0.shape.clone();
+        shape[2] = window.outputs(shape[2]);
+        shape[3] = window.outputs(shape[3]);
+        Real::new(shape, Kind::Pool(x.clone(), window))
+    }
+
+    fn mean_positions(&self, x: &Real) -> Real {
+        let shape = &x.0.shape;
+        let shape = vec![shape[0], shape[1], shape[shape.len() - 1]];
+        Real::new(shape, Kind::Mean(x.clone()))
+    }
+
+    fn mean_time(&self, x: &Real) -> Real {
+        Real::given(ORACLE.mean_time(x.exact()))
+    }
+}

@@ -1,0 +1,159 @@
+//! What the rows of one block see: the input of a product, group after group.
+
+use super::layout::{GROUP, Geometry, LANES};
+use crate::map::{Map, Window};
+
+/// What the layout holds for one row and group.
+pub(super) trait Entry: Copy + Default + Send + Sync {
+    /// The entry where `mask` is 255, nothing where it is 0.
+    fn masked(self, mask: u8) -> Self;
+    /// The four channels.
+    fn channels(self) -> [u8; GROUP];
+}
+
+impl Entry for u8 {
+    fn masked(self, mask: u8) -> Self {
+        self & mask
+    }
+    fn channels(self) -> [u8; GROUP] {
+        super::layout::SPREAD[usize::from(self & 15)]
+    }
+}
+
+impl Entry for [u8; GROUP] {
+    fn masked(self, mask: u8) -> Self {
+        (u32::from_ne_bytes(self) & u32::from_ne_bytes([mask; GROUP])).to_ne_bytes()
+    }
+    fn channels(self) -> [u8; GROUP] {
+        self
+    }
+}
+
+/// Packs panels `[taps][groups][64]` for one map and one input.
+pub(super) struct Packer<'a, E> {
+    input: &'a [E],
+    geometry: &'a Geometry,
+    window: Option<(Window, [usize; 2], [usize; 2])>,
+}
+
+impl<'a, E: Entry> Packer<'a, E> {
+    pub(super) fn new(map: Map, input: &'a [E], geometry: &'a Geometry) -> Self {
+        let window = match map {
+            Map::Linear { .. } => None,
+            Map::Conv2d { window, .. } => {
+                let side = |i: usize| geometry.shape[geometry.shape.len() - 3 + i];
+                let from = [side(0), side(1)];
+                Some((window, from, from.map(|length| window.outputs(length))))
+            }
+        };
+        Self { input, geometry, window }
+    }
+
+    /// Entries of the panel of one step.
+    pub(super) fn len(&self) -> usize {
+        let taps = self.window.map_or(1, |(window, ..)| window.size * window.size);
+        taps * self.geometry.groups() * LANES
+    }
+
+    /// Panels `[T][taps][groups][64]` of the rows of output block `block`.
+    pub(super) fn pack(&self, block: usize, panels: &mut Vec<E>) {
+        panels.clear();
+        panels.resize(self.geometry.steps * self.len(), E::default());
+        match self.window {
+            None => self.copy(block, panels),
+            Some((window, from, to)) if from == to && window.stride == 1 => {
+                self.shift(window, from, block, panels);
+            }
+            Some((window, from, to)) => self.gather(window, from, to, block, panels),
+        }
+    }
+
+    fn copy(&self, block: usize, panels: &mut [E]) {
+        for (t, panel) in panels.chunks_exact_mut(self.len()).enumerate() {
+            for (g, entries) in panel.chunks_exact_mut(LANES).enumerate() {
+                let start = self.geometry.start(t, block, g);
+                entries.copy_from_slice(&self.input[start..start + LANES]);
+            }
+        }
+    }
+
+    /// A window that keeps the size sees, at each tap, the rows at a constant
+    /// distance, but for those that lie outside of the image.
+    fn shift(&self, window: Window, [height, width]: [usize; 2], block: usize, panels: &mut [E]) {
+        let taps = window.size * window.size;
+        let reach = window.padding * (width + 1);
+        let around = reach.div_ceil(LANES); // neighbouring blocks on each side
+        let mut masks = vec![[0u8; LANES]; taps];
+        for lane in 0..LANES {
+            let row = block * LANES + lane;
+            if row >= self.geometry.rows {
+                break;
+            }
+            let (y, x) = (row / width % height, row % width);
+            for (tap, mask) in masks.iter_mut().enumerate() {
+                let inside = window.source(y, tap / window.size, height).is_some()
+                    && window.source(x, tap % window.size, width).is_some();
+                mask[lane] = if inside { 255 } else { 0 };
+            }
+        }
+        let offset = |tap: usize| {
+            let step = |i: usize| (i * window.dilation) as isize - window.padding as isize;
+            let distance = step(tap / window.size) * width as isize + step(tap % window.size);
+            (around * LANES).saturating_add_signed(distance)
+        };
+        let groups = self.geometry.groups();
+        let mut near = vec![E::default(); (2 * around + 1) * LANES];
+        for (t, panel) in panels.chunks_exact_mut(self.len()).enumerate() {
+            for g in 0..groups {
+                for (i, near) in near.chunks_exact_mut(LANES).enumerate() {
+                    match (block + i).checked_sub(around) {
+                        Some(other) if other < self.geometry.blocks() => {
+                            let start = self.geometry.start(t, other, g);
+                            near.copy_from_slice(&self.input[start..start + LANES]);
+                        }
+                        _ => near.fill(E::default()),
+                    }
+                }
+                for (tap, mask) in masks.iter().enumerate() {
+                    let seen = &near[offset(tap)..offset(tap) + LANES];
+                    let start = (tap * groups + g) * LANES;
+                    let entries = &mut panel[start..start + LANES];
+                    for ((entry, &seen), &mask) in entries.iter_mut().zip(seen).zip(mask) {
+                        *entry = seen.masked(mask);
+                    }
+                }
+            }
+        }
+    }
+
+    fn gather(
+        &self,
+        window: Window,
+        [height, width]: [usize; 2],
+        [rows, columns]: [usize; 2],
+        block: usize,
+        panels: &mut [E],
+    ) {
+        let samples = self.geometry.rows / (height * width);
+        let groups = self.geometry.groups();
+        for tap in 0..window.size * window.size {
+            let source = |lane: usize| {
+                let row = block * LANES + lane;
+                let (sample, position) = (row / (rows * columns), row % (rows * columns));
+                let y = window.source(position / columns, tap / window.size, height)?;
+                let x = window.source(position % columns, tap % window.size, width)?;
+                (sample < samples).then_some((sample * height + y) * width + x)
+            };
+            let sources: Vec<(usize, usize)> =
+                (0..LANES).filter_map(|lane| Some((lane, source(lane)?))).collect();
+            for (t, panel) in panels.chunks_exact_mut(self.len()).enumerate() {
+                for g in 0..groups {
+                    let start = (tap * groups + g) * LANES;
+                    for &(lane, row) in &sources {
+                        panel[start + lane] = self.input[self.geometry.entry(t, row, g)];
+                    }
+                }
+            }
+        }
+    }
+}
