@@ -1,5 +1,9 @@
 //! Attention mechanisms of spiking transformers, generic over the backend.
 //!
+//! [`Attend`] says what they need of a backend beyond [`Backend`](snn_core::Backend); the
+//! mechanisms whose neuron sits in their middle are functions that take it:
+//! [`sdsa1`], [`token_attention`], [`channel_attention`].
+//!
 //! ```
 //! use ndarray::ArrayD;
 //! use snn_attn::Attend;
@@ -21,7 +25,17 @@
 //! ```
 #![warn(missing_docs)]
 
+mod attend;
 pub mod heads;
+mod qk;
+mod sdsa;
+mod similarity;
 mod ssa;
+mod statten;
+mod xnor;
 
-pub use ssa::Attend;
+pub use attend::Attend;
+pub use qk::{channel_attention, token_attention};
+pub use sdsa::{pool_head_planes, sdsa1};
+pub use similarity::{Agreement, Granularity, Parameterisation, Similarity};
+pub use xnor::ZeroWeight;

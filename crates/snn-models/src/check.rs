@@ -11,10 +11,34 @@ pub(crate) fn positive(field: &'static str, value: usize) -> Result<(), LoadErro
     if value > 0 { Ok(()) } else { Err(error(field, value, "at least 1")) }
 }
 
+/// `value` is at least `least`.
+pub(crate) fn at_least(field: &'static str, value: usize, least: usize) -> Result<(), LoadError> {
+    if value >= least { Ok(()) } else { Err(error(field, value, format!("at least {least}"))) }
+}
+
+/// `value` is in `range`.
+pub(crate) fn within(
+    field: &'static str,
+    value: usize,
+    range: std::ops::RangeInclusive<usize>,
+) -> Result<(), LoadError> {
+    let expected = format!("{} to {}", range.start(), range.end());
+    if range.contains(&value) { Ok(()) } else { Err(error(field, value, expected)) }
+}
+
 /// `value` is a positive multiple of `of`.
 pub(crate) fn multiple(field: &'static str, value: usize, of: usize) -> Result<(), LoadError> {
     let fits = value > 0 && value.is_multiple_of(of);
     if fits { Ok(()) } else { Err(error(field, value, format!("a positive multiple of {of}"))) }
+}
+
+/// There are `count` values, one a stage.
+pub(crate) fn stages(field: &'static str, values: &[usize], count: usize) -> Result<(), LoadError> {
+    if values.len() == count {
+        return Ok(());
+    }
+    let expected = format!("{count} numbers, one a stage");
+    Err(LoadError::Config { field, found: format!("{values:?}"), expected })
 }
 
 /// `value` divides `whole`.

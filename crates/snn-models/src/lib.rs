@@ -4,9 +4,17 @@
 
 mod attention;
 mod check;
+pub mod e_spikeformer;
 pub mod golden;
+mod membrane_shortcut;
+pub mod meta_spikeformer;
 pub mod network;
+mod pyramid;
+pub mod qkformer;
+pub mod qsd_transformer;
+pub mod spike_driven_transformer;
 pub mod spikformer;
+pub mod statten;
 pub mod zoo;
 
 pub use network::{Frames, InputShape, Network, mean_logits};

@@ -11,6 +11,13 @@ pub trait Network<B: Backend> {
     /// # Panics
     /// If the frames are not shaped as the configuration says.
     fn forward(&self, pass: &mut Pass<'_, B>, input: &Frames<B>) -> B::Real;
+
+    /// The logits of the classifier and, where the network has a second one that
+    /// learns from a teacher, those of the second. Then [`Network::forward`]
+    /// gives the first in training and the mean of both in evaluation.
+    fn heads(&self, pass: &mut Pass<'_, B>, input: &Frames<B>) -> (B::Real, Option<B::Real>) {
+        (self.forward(pass, input), None)
+    }
 }
 
 /// One row of logits a sample, `[B, classes]`: the mean over time where a

@@ -7,20 +7,21 @@
 //! load without renaming.
 
 use serde::{Deserialize, Serialize};
-use snn_attn::Attend;
+use snn_attn::{Agreement, Attend, Similarity};
 use snn_core::{
     Backend, Builder, Event, Init, LoadError, Neuron, Pass, Signal, Stage, Window,
     layer::{NeuronLayer, Synapse},
 };
 
 use crate::{
+    attention::{account, account_silence},
     check::{divisor, multiple, positive},
     network::{Frames, InputShape, Network},
     zoo::{self, Preset, Status},
 };
 
 /// Shape of a Spikformer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Which of the released networks.
@@ -41,6 +42,9 @@ pub struct Config {
     pub mlp_ratio: usize,
     /// Time steps T.
     pub time_steps: usize,
+    /// How queries and keys are compared.
+    #[serde(default)]
+    pub similarity: Similarity,
 }
 
 /// The three released networks.
@@ -69,6 +73,7 @@ impl Config {
             heads,
             mlp_ratio: 4,
             time_steps: 4,
+            similarity: Similarity::Dot,
         }
     }
 
@@ -112,8 +117,19 @@ impl Config {
     /// # Errors
     /// [`LoadError::Config`] names the field.
     pub fn validate(&self) -> Result<(), LoadError> {
-        let Self { variant, image, in_channels, classes, dim, depth, heads, mlp_ratio, time_steps } =
-            *self;
+        let Self {
+            variant,
+            image,
+            in_channels,
+            classes,
+            dim,
+            depth,
+            heads,
+            mlp_ratio,
+            time_steps,
+            similarity,
+        } = *self;
+        similarity.validate()?;
         positive("in_channels", in_channels)?;
         positive("classes", classes)?;
         positive("depth", depth)?;
@@ -293,6 +309,7 @@ struct SpikingSelfAttention<B: Backend> {
     name: String,
     heads: usize,
     scale: f64,
+    agreement: Agreement<B>,
     qkv: [(Synapse<B>, NeuronLayer<B>); 3],
     attn_lif: NeuronLayer<B>,
     proj: Synapse<B>,
@@ -311,6 +328,7 @@ impl<B: Attend> SpikingSelfAttention<B> {
             name: from.path().to_owned(),
             heads: cfg.heads,
             scale: cfg.scale(),
+            agreement: cfg.similarity.build(from, cfg.dim, cfg.heads)?,
             qkv: [layer("q", Layer::Qkv)?, layer("k", Layer::Qkv)?, layer("v", Layer::Qkv)?],
             attn_lif: from.neuron("attn_lif", Neuron::lif(2.0).with_threshold(0.5))?,
             proj,
@@ -320,15 +338,15 @@ impl<B: Attend> SpikingSelfAttention<B> {
 
     /// Counts `[T, B, positions..., D]` in, spikes out.
     fn forward(&self, pass: &mut Pass<'_, B>, x: &B::Counts) -> B::Spikes {
-        let [q, k, v] = self.qkv.each_ref().map(|(synapse, lif)| {
+        let [q, k, v] = &self.qkv.each_ref().map(|(synapse, lif)| {
             let current = synapse.forward(pass, x);
             lif.forward(pass, &current)
         });
         let heads = self.heads;
         pass.observe(Event::Attention { name: &self.name, q: q.input(), k: k.input(), heads });
-        let [q, k, v] = [&q, &k, &v].map(|spikes| pass.backend.widen(spikes));
-        crate::attention::account(pass, &self.name, &q, &k, &v, heads);
-        let current = pass.backend.ssa(&q, &k, &v, heads, self.scale);
+        account(pass, &self.name, q, k, v, heads);
+        account_silence(pass, &self.name, &self.agreement, [q, k, v]);
+        let current = self.agreement.attend(pass.backend, [q, k, v], heads, self.scale);
         let spikes = self.attn_lif.forward(pass, &current);
         let current = self.proj.forward(pass, &spikes);
         self.proj_lif.forward(pass, &current)

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use snn_attn::Attend;
-use snn_core::{Builder, LoadError, Weights};
+use snn_core::{Builder, LoadError, Outline, Weights};
 
 use crate::{
+    e_spikeformer, meta_spikeformer,
     network::{InputShape, Network},
-    spikformer,
+    qkformer, qsd_transformer, spike_driven_transformer, spikformer, statten,
 };
 
 /// The shape of one network of any system.
@@ -15,6 +16,18 @@ use crate::{
 pub enum Config {
     /// Spikformer, ICLR 2023.
     Spikformer(spikformer::Config),
+    /// Spike-driven Transformer (V1), NeurIPS 2023.
+    SpikeDrivenTransformer(spike_driven_transformer::Config),
+    /// Meta-SpikeFormer (Spike-driven Transformer V2), ICLR 2024.
+    MetaSpikeformer(meta_spikeformer::Config),
+    /// E-SpikeFormer (Spike-driven Transformer V3), TPAMI 2025.
+    ESpikeformer(e_spikeformer::Config),
+    /// QSD-Transformer, ICLR 2025.
+    QsdTransformer(qsd_transformer::Config),
+    /// QKFormer, NeurIPS 2024.
+    Qkformer(qkformer::Config),
+    /// STAtten, CVPR 2025.
+    Statten(statten::Config),
 }
 
 impl Config {
@@ -22,6 +35,12 @@ impl Config {
     pub const fn system(&self) -> &'static str {
         match self {
             Self::Spikformer(_) => "spikformer",
+            Self::SpikeDrivenTransformer(_) => "spike-driven-transformer",
+            Self::MetaSpikeformer(_) => "meta-spikeformer",
+            Self::ESpikeformer(_) => "e-spikeformer",
+            Self::QsdTransformer(_) => "qsd-transformer",
+            Self::Qkformer(_) => "qkformer",
+            Self::Statten(_) => "statten",
         }
     }
 
@@ -29,6 +48,12 @@ impl Config {
     pub fn input(&self) -> InputShape {
         match self {
             Self::Spikformer(config) => config.input(),
+            Self::SpikeDrivenTransformer(config) => config.input(),
+            Self::MetaSpikeformer(config) => config.input(),
+            Self::ESpikeformer(config) => config.input(),
+            Self::QsdTransformer(config) => config.input(),
+            Self::Qkformer(config) => config.input(),
+            Self::Statten(config) => config.input(),
         }
     }
 
@@ -36,6 +61,12 @@ impl Config {
     pub const fn classes(&self) -> usize {
         match self {
             Self::Spikformer(config) => config.classes,
+            Self::SpikeDrivenTransformer(config) => config.classes,
+            Self::MetaSpikeformer(config) => config.classes,
+            Self::ESpikeformer(config) => config.classes(),
+            Self::QsdTransformer(config) => config.classes,
+            Self::Qkformer(config) => config.classes,
+            Self::Statten(config) => config.classes,
         }
     }
 
@@ -50,6 +81,12 @@ impl Config {
     ) -> Result<Box<dyn Network<B>>, LoadError> {
         Ok(match self {
             Self::Spikformer(config) => Box::new(config.build(from)?),
+            Self::SpikeDrivenTransformer(config) => Box::new(config.build(from)?),
+            Self::MetaSpikeformer(config) => Box::new(config.build(from)?),
+            Self::ESpikeformer(config) => config.build(from)?,
+            Self::QsdTransformer(config) => Box::new(config.build(from)?),
+            Self::Qkformer(config) => Box::new(config.build(from)?),
+            Self::Statten(config) => Box::new(config.build(from)?),
         })
     }
 
@@ -67,6 +104,17 @@ impl Config {
         let network = self.build(&builder)?;
         builder.finish()?;
         Ok(network)
+    }
+
+    /// Builds the network without numbers, of any size in no time, and gives its
+    /// tensors: names and shapes, all zero.
+    ///
+    /// # Errors
+    /// As [`Config::build`].
+    pub fn outline(&self) -> Result<(Box<dyn Network<Outline>>, Weights), LoadError> {
+        let builder = Builder::zeros(&Outline);
+        let network = self.build(&builder)?;
+        Ok((network, builder.finish()?))
     }
 
     /// Builds the network freshly drawn, and gives its initial checkpoint.
@@ -117,7 +165,14 @@ pub struct Preset {
 impl Preset {
     /// Every preset of the zoo.
     pub fn all() -> Vec<Self> {
-        spikformer::presets()
+        let mut presets = spikformer::presets();
+        presets.extend(spike_driven_transformer::presets());
+        presets.extend(meta_spikeformer::presets());
+        presets.extend(e_spikeformer::presets());
+        presets.extend(qsd_transformer::presets());
+        presets.extend(qkformer::presets());
+        presets.extend(statten::presets());
+        presets
     }
 
     /// The preset of that name.

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use snn_core::Reference;
-use snn_models::golden::Golden;
+use snn_models::golden::{Golden, Recording};
 
 fn folder() -> Option<PathBuf> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden");
@@ -43,4 +43,35 @@ golden! {
     spikformer_imagenet => "spikformer-imagenet-a",
     spikformer_dvs => "spikformer-dvs-a",
     spikformer_training => "spikformer-grad-a",
+    spike_driven_transformer => "spike-driven-transformer-a",
+    spike_driven_transformer_dvs => "spike-driven-transformer-dvs-a",
+    spike_driven_transformer_training => "spike-driven-transformer-grad-a",
+    statten => "statten-a",
+    statten_dvs => "statten-dvs-a",
+    statten_training => "statten-grad-a",
+    qkformer => "qkformer-a",
+    qkformer_imagenet => "qkformer-imagenet-a",
+    qkformer_dvs => "qkformer-dvs-a",
+    qkformer_training => "qkformer-grad-a",
+    meta_spikeformer => "meta-spikeformer-a",
+    meta_spikeformer_training => "meta-spikeformer-grad-a",
+    e_spikeformer => "e-spikeformer-a",
+    e_spikeformer_training => "e-spikeformer-grad-a",
+    e_spikeformer_large => "e-spikeformer-large-a",
+    e_spikeformer_large_training => "e-spikeformer-large-grad-a",
+    qsd_transformer => "qsd-transformer-a",
+    qsd_transformer_training => "qsd-transformer-grad-a",
+}
+
+#[test]
+fn a_xnor() {
+    let Some(folder) = folder() else { return };
+    let recording = Recording::load(&folder.join("a-xnor-a.safetensors")).unwrap();
+    let comparison = recording.compare(&Reference::<f64>::new()).unwrap();
+    let failures: Vec<_> = comparison.failures().collect();
+    assert!(failures.is_empty(), "{failures:?}");
+    for kind in ["d127.r2.a0.5", "d1.r0.a0", "attn.output", "attn.similarity", "grad."] {
+        assert!(comparison.greatest(kind).is_some(), "no {kind} was compared");
+    }
+    assert_eq!(comparison.differences.len(), 10 * 3 * 4 + 2 + 3);
 }

@@ -1,7 +1,8 @@
 //! Presets are what was published.
 
-use snn_core::{Builder, Reference};
-use snn_models::Preset;
+use ndarray::ArrayD;
+use snn_core::{Outline, Pass, outline};
+use snn_models::{Frames, InputShape, Preset, mean_logits};
 
 #[test]
 fn names_are_unique() {
@@ -15,11 +16,23 @@ fn names_are_unique() {
 #[test]
 fn parameter_counts_are_those_of_the_authors_code() {
     for preset in Preset::all() {
-        let backend = Reference::<f32>::new();
-        let builder = Builder::draw(&backend, 0);
-        preset.config.build(&builder).unwrap();
-        let weights = builder.finish().unwrap();
+        let (_, weights) = preset.config.outline().unwrap();
         assert_eq!(weights.parameters(), preset.parameters, "{}", preset.name);
+    }
+}
+
+#[test]
+fn every_preset_classifies_its_input() {
+    for preset in Preset::all() {
+        let (network, _) = preset.config.outline().unwrap();
+        let InputShape { time_steps, height, width, channels, events } = preset.config.input();
+        let steps = if events { time_steps } else { 1 };
+        let frames = ArrayD::zeros(vec![steps, 2, height, width, channels]);
+        let frames = Frames::new(&Outline, &frames);
+        let logits = network.forward(&mut Pass::new(&Outline), &frames);
+        let logits = mean_logits(&Outline, &logits);
+        let expected = outline::Real::new(&[2, preset.config.classes()]);
+        assert_eq!(logits, expected, "{}", preset.name);
     }
 }
 

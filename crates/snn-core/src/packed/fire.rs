@@ -7,7 +7,7 @@ use super::{
     kernel::{self, Dynamics, Membranes, TILE, Tile},
     layout::{Geometry, LANES, Spikes},
     product::{self, Place, Sink, Source},
-    real::{Kind, Real, Rough},
+    real::{Integers, Kind, Real, Rough},
     synapse::{PackedSynapse, UNIT, round_up},
 };
 use crate::neuron::Neuron;
@@ -186,6 +186,9 @@ pub(super) fn fire(packed: &Packed, neuron: &Neuron, leak: Option<f64>, x: &Real
             let rough = super::rough::rough(packed, x);
             from_rough(packed, neuron, leak, x, rough, &geometry, &mut nibbles);
         }
+        Kind::Integers(integers) if x.0.exact.get().is_none() => {
+            from_integers(packed, neuron, leak, integers, &mut nibbles);
+        }
         _ => from_exact(neuron, leak, x, &geometry, &mut nibbles),
     }
     Spikes { geometry, nibbles: nibbles.into() }
@@ -219,6 +222,24 @@ fn from_rough(
             });
         },
     );
+}
+
+/// Integers times a constant are exact in 64-bit floats: nothing is in doubt.
+fn from_integers(
+    packed: &Packed,
+    neuron: &Neuron,
+    leak: Option<f64>,
+    x: &Integers,
+    out: &mut [u8],
+) {
+    let to = &x.geometry;
+    let piece = to.steps * LANES;
+    let tiles = out.par_chunks_mut(piece).zip(x.values.par_chunks(piece * TILE));
+    tiles.enumerate().for_each(|(i, (out, values))| {
+        let place = Place { block: i / to.groups(), tile: i % to.groups(), t: to.steps };
+        kernel::fire_integers(packed.isa(), neuron, leak, values, x.scale, out);
+        silence_padding(to, place, &mut [0; LANES], out);
+    });
 }
 
 fn from_exact(neuron: &Neuron, leak: Option<f64>, x: &Real, to: &Geometry, out: &mut [u8]) {

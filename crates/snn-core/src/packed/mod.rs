@@ -18,6 +18,7 @@
 //! What has no kernel (grouped convolutions, real input, integer neurons) is
 //! computed as the [`Reference`] does, in 64-bit floats.
 
+mod attention;
 mod fire;
 mod isa;
 mod kernel;
@@ -116,6 +117,27 @@ impl Packed {
     /// What it promises.
     pub const fn precision(&self) -> Precision {
         self.precision
+    }
+
+    /// `scale Q (K^T V)` per time step, sample and head, from bits; `None` where
+    /// there is no kernel: for counts above one, unequal shapes, heads that are
+    /// not whole groups of four channels, or more than 16,383 tokens.
+    ///
+    /// `q`, `k`, `v`: `[T, B, positions..., C]`. Gives currents of that shape.
+    pub fn linear_attention(
+        &self,
+        [q, k, v]: [&Counts; 3],
+        heads: usize,
+        scale: f64,
+    ) -> Option<Real> {
+        let (CountForm::Bits(q), CountForm::Bits(k), CountForm::Bits(v)) =
+            (&q.form, &k.form, &v.form)
+        else {
+            return None;
+        };
+        let spikes = [q, k, v];
+        attention::fits(spikes, heads)
+            .then(|| attention::linear_attention(self.isa, spikes, heads, scale))
     }
 
     /// Its instructions.
@@ -255,7 +277,7 @@ impl Backend for Packed {
     }
 
     fn scale(&self, x: &Counts, by: f64) -> Real {
-        Real::given(ORACLE.scale(&x.unpack(), by))
+        Real::new(x.shape().to_vec(), Kind::Scaled(x.clone(), by))
     }
 
     fn matmul_real(&self, a: &Counts, b: &Real) -> Real {

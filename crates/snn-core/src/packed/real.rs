@@ -11,7 +11,7 @@ use ndarray::{ArrayD, Axis};
 
 use super::{
     Packed,
-    layout::{Counts, Geometry, Spikes},
+    layout::{Counts, GROUP, Geometry, LANES, Spikes, array},
     product::Source,
     synapse::PackedSynapse,
 };
@@ -40,6 +40,10 @@ pub(super) struct Node {
 pub(super) enum Kind {
     /// The numbers themselves are in `exact`.
     Given,
+    /// Integers times a constant, from an attention or a residual stream.
+    Integers(Integers),
+    /// Counts times a constant.
+    Scaled(Counts, f64),
     /// What a synapse makes of its input, at each of `repeats` times its steps.
     Current { synapse: Arc<PackedSynapse>, input: Source, repeats: usize },
     /// A membrane shortcut.
@@ -64,7 +68,37 @@ pub(super) struct Rough {
     pub(super) magnitude: Vec<f32>,
 }
 
+/// Whole numbers, laid out as [`Rough`], each worth `scale`.
+#[derive(Debug)]
+pub(super) struct Integers {
+    pub(super) geometry: Geometry,
+    /// `[blocks][groups][T][4][64]`.
+    pub(super) values: Vec<i32>,
+    pub(super) scale: f64,
+}
+
+impl Integers {
+    fn exact(&self) -> ArrayD<f64> {
+        let Geometry { steps, rows, channels, .. } = self.geometry;
+        let mut exact = Vec::with_capacity(steps * rows * channels);
+        for t in 0..steps {
+            for row in 0..rows {
+                for c in 0..channels {
+                    let piece = self.geometry.start(t, row / LANES, c / GROUP) * GROUP;
+                    let value = self.values[piece + c % GROUP * LANES + row % LANES];
+                    exact.push(f64::from(value) * self.scale);
+                }
+            }
+        }
+        array(&self.geometry.shape, exact)
+    }
+}
+
 impl Real {
+    pub(super) fn integers(integers: Integers) -> Self {
+        Self::new(integers.geometry.shape.clone(), Kind::Integers(integers))
+    }
+
     pub(super) fn new(shape: Vec<usize>, kind: Kind) -> Self {
         let (exact, rough) = (OnceLock::new(), OnceLock::new());
         Self(Arc::new(Node { shape, kind, exact, rough }))
@@ -82,6 +116,8 @@ impl Real {
         use crate::backend::Backend;
         self.0.exact.get_or_init(|| match &self.0.kind {
             Kind::Given => unreachable!("given numbers are set when they are made"),
+            Kind::Integers(integers) => integers.exact(),
+            Kind::Scaled(counts, by) => oracle.scale(&counts.unpack(), *by),
             Kind::Current { synapse, input, repeats } => {
                 let current = synapse.oracle().current(input.exact(), Mode::Eval);
                 let views = vec![current.view(); *repeats];
@@ -92,7 +128,9 @@ impl Real {
             }
             Kind::Sum(a, b) => a.exact() + b.exact(),
             Kind::Pool(x, window) => oracle.max_pool_real(x.exact(), *window),
-            Kind::Mean(x) => oracle.mean_positions(x.exact()),
+            Kind::Mean(x) => {
+                super::spikes::mean_counts(x).unwrap_or_else(|| oracle.mean_positions(x.exact()))
+            }
             Kind::Membrane { neuron, leak, current, start } => {
                 let leak = leak.map(|w| ndarray::arr0(w).into_dyn());
                 let start = start.as_ref().map(Self::exact);
@@ -143,7 +181,7 @@ impl Real {
                 }
                 sum.into_iter().map(|a| a / positions as f64).collect()
             }
-            Kind::Given | Kind::Membrane { .. } => at(self.exact(), row, channel),
+            _ => at(self.exact(), row, channel),
         }
     }
 }

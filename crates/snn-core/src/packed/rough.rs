@@ -21,7 +21,7 @@ pub(super) fn worthwhile(x: &Real) -> bool {
         Kind::Current { synapse, input, .. } => product::has_kernel(synapse, input),
         Kind::Sum(a, b) => worthwhile(a) || worthwhile(b),
         Kind::Pool(x, _) | Kind::Mean(x) => worthwhile(x),
-        Kind::Given | Kind::Membrane { .. } => false,
+        _ => false,
     }
 }
 
@@ -47,7 +47,7 @@ pub(super) fn rough<'a>(packed: &Packed, x: &'a Real) -> &'a Rough {
             }
             Kind::Pool(from, window) => pool(rough(packed, from), *window, &x.0.shape),
             Kind::Mean(from) => mean(rough(packed, from), &x.0.shape),
-            Kind::Given | Kind::Membrane { .. } => from_exact(x),
+            _ => from_exact(x),
         }
     })
 }

@@ -87,9 +87,50 @@ fn scale(sums: &Sums, scale: &[f32; TILE], bias: &[f32; TILE], currents: &mut Me
     }
 }
 
+/// Neurons in 64-bit floats, from rest, on integers `[T][TILE][64]` worth
+/// `scale` each.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)] // as above
+fn integers(neuron: &Neuron, leak: Option<f64>, values: &[i32], scale: f64, out: &mut [u8]) {
+    for n in 0..TILE {
+        let mut v = [0.0f64; LANES];
+        let steps = values.as_chunks::<LANES>().0.iter().skip(n).step_by(TILE);
+        for (x, spikes) in steps.zip(out.as_chunks_mut::<LANES>().0) {
+            for i in 0..LANES {
+                let h = neuron.charge(leak, v[i], f64::from(x[i]) * scale);
+                let fired;
+                (fired, v[i]) = neuron.fire(h);
+                spikes[i] |= u8::from(fired) << n;
+            }
+        }
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::*;
+
+    #[target_feature(enable = "avx2")]
+    pub(super) fn integers_avx2(
+        neuron: &Neuron,
+        leak: Option<f64>,
+        values: &[i32],
+        scale: f64,
+        out: &mut [u8],
+    ) {
+        integers(neuron, leak, values, scale, out);
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    pub(super) fn integers_avx512(
+        neuron: &Neuron,
+        leak: Option<f64>,
+        values: &[i32],
+        scale: f64,
+        out: &mut [u8],
+    ) {
+        integers(neuron, leak, values, scale, out);
+    }
 
     #[target_feature(enable = "avx2")]
     pub(super) fn step_avx2(d: &Dynamics, x: &Membranes, m: &[f32; TILE], tile: Tile<'_>) {
@@ -149,5 +190,27 @@ pub(in crate::packed) fn scale_sums(
         // SAFETY: only `Isa::all` makes this value, after detecting AVX-512 F, BW and VL.
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => unsafe { x86::scale_avx512(sums, by, bias, currents) },
+    }
+}
+
+/// Adds the spikes of a tile of neurons to `out`, `[T][64]`: from rest, over
+/// integers `[T][TILE][64]` worth `scale` each.
+#[allow(unsafe_code)]
+pub(in crate::packed) fn fire_integers(
+    isa: Isa,
+    neuron: &Neuron,
+    leak: Option<f64>,
+    values: &[i32],
+    scale: f64,
+    out: &mut [u8],
+) {
+    match isa.0 {
+        Level::Portable => integers(neuron, leak, values, scale, out),
+        // SAFETY: only `Isa::all` makes this value, after detecting AVX2.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { x86::integers_avx2(neuron, leak, values, scale, out) },
+        // SAFETY: only `Isa::all` makes this value, after detecting AVX-512 F, BW, DQ and VL.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { x86::integers_avx512(neuron, leak, values, scale, out) },
     }
 }

@@ -12,7 +12,7 @@ mod lut;
 
 pub(super) use dense::dense;
 pub(super) use dot::{dot_f32, dot_f64};
-pub(super) use fire::{Dynamics, Membranes, Tile, fire, scale_sums};
+pub(super) use fire::{Dynamics, Membranes, Tile, fire, fire_integers, scale_sums};
 pub(super) use lut::lut;
 
 use super::layout::LANES;

@@ -1,23 +1,61 @@
-//! Comparing a network with what its authors' own code gave.
+//! Comparing networks and mechanisms with what their authors' own code gave.
 //!
-//! A golden file is a safetensors file with the network's weights under their
-//! published names, an `input`, the `logits`, and by module `act.*` (outputs),
-//! `rate.*` (share of outputs that are not zero) and `level.*` (mean output).
-//! Its metadata names the `system`, the `variant` and the `config`.
+//! A golden file is a safetensors file. That of a network holds its weights
+//! under their published names, an `input`, the `logits`, and by module `act.*`
+//! (outputs), `rate.*` (share of outputs that are not zero) and `level.*` (mean
+//! output); its metadata names the `system`, the `variant` and the `config`.
+
+mod recorded;
+mod xnor;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
 use ndarray::ArrayD;
-use serde::Deserialize;
 use snn_attn::Attend;
 use snn_core::{Event, Input, LoadError, Pass, Probe, Tensor, Weights};
 
-use crate::{network::Frames, spikformer, zoo::Config};
+use self::recorded::Recorded;
+pub use self::xnor::Similarities;
+use crate::{network::Frames, spike_driven_transformer::SpikeMode, spikformer, zoo::Config};
 
-/// A golden file, taken apart.
+/// A golden file of any kind.
+#[derive(Clone, Debug)]
+pub enum Recording {
+    /// Of a whole network.
+    Network(Box<Golden>),
+    /// Of the a-XNOR similarity.
+    Xnor(Similarities),
+}
+
+impl Recording {
+    /// Reads a golden file.
+    ///
+    /// # Errors
+    /// [`GoldenError`] if it cannot be read or describes nothing of ours.
+    pub fn load(path: &Path) -> Result<Self, GoldenError> {
+        let file = Weights::load(path)?;
+        match file.metadata.get("system").map(String::as_str) {
+            Some("a-xnor") => Ok(Self::Xnor(Similarities::new(file))),
+            _ => Ok(Self::Network(Golden::new(path, file)?.into())),
+        }
+    }
+
+    /// Compares all that was recorded of a forward pass.
+    ///
+    /// # Errors
+    /// [`GoldenError`] if tensors are missing or do not fit.
+    pub fn compare<B: Attend + 'static>(&self, backend: &B) -> Result<Comparison, GoldenError> {
+        match self {
+            Self::Network(golden) => golden.compare(backend),
+            Self::Xnor(similarities) => similarities.compare(backend),
+        }
+    }
+}
+
+/// The golden file of a network, taken apart.
 #[derive(Clone, Debug)]
 pub struct Golden {
     /// The network that it is of.
@@ -67,51 +105,16 @@ pub enum GoldenError {
     },
 }
 
-/// The `config` of a golden file, with the keys of every system.
-#[derive(Deserialize)]
-struct Recorded {
-    image: [usize; 2],
-    in_channels: usize,
-    classes: usize,
-    heads: usize,
-    mlp_ratio: usize,
-    time_steps: usize,
-    #[serde(default)]
-    dim: usize,
-    #[serde(default)]
-    depth: usize,
-    #[serde(default)]
-    mode: String,
-}
-
-impl Recorded {
-    fn config(&self, system: &str, variant: &str) -> Option<Config> {
-        let Self { image, in_channels, classes, heads, mlp_ratio, time_steps, dim, depth, .. } =
-            *self;
-        match system {
-            "spikformer" => Some(Config::Spikformer(spikformer::Config {
-                variant: serde_json::from_value(variant.into()).ok()?,
-                image,
-                in_channels,
-                classes,
-                dim,
-                depth,
-                heads,
-                mlp_ratio,
-                time_steps,
-            })),
-            _ => None,
-        }
-    }
-}
-
 impl Golden {
     /// Reads a golden file.
     ///
     /// # Errors
     /// [`GoldenError`] if it cannot be read or describes no system of ours.
     pub fn load(path: &Path) -> Result<Self, GoldenError> {
-        let file = Weights::load(path)?;
+        Self::new(path, Weights::load(path)?)
+    }
+
+    fn new(path: &Path, file: Weights) -> Result<Self, GoldenError> {
         let bad = |key, found: Option<&str>, expected: &str| GoldenError::Metadata {
             path: path.into(),
             key,
@@ -124,9 +127,12 @@ impl Golden {
         let json = text("config").ok_or_else(|| {
             bad("config", None, "a JSON object: only whole networks can be checked")
         })?;
-        let recorded: Recorded = serde_json::from_str(json).map_err(|e| {
+        let mut recorded: Recorded = serde_json::from_str(json).map_err(|e| {
             bad("config", Some(json), &format!("a configuration of `{system}` ({e})"))
         })?;
+        if file.get("head_lif.w").is_some() {
+            recorded.spike_mode = SpikeMode::Plif;
+        }
         let variant = text("variant").unwrap_or_default();
         let config = recorded.config(system, variant).ok_or_else(|| {
             bad("system", Some(&format!("{system} {variant}")), "a system and variant of the zoo")
@@ -168,16 +174,29 @@ impl Golden {
         let pass = if self.training { Pass::train(backend) } else { pass };
         let logits = network.forward(&mut pass.with_probe(&mut watch), &input);
         let mut seen = watch.seen;
+        seen.extend(self.unseen(&seen));
         let expected = self.tensor("logits")?.to_f32();
         seen.push(Difference::new("logits", &backend.read(Input::Real(&logits)), &expected));
         Ok(Comparison { backend: backend.name(), differences: seen })
     }
 
+    /// What was recorded of modules that did not report: it differs.
+    fn unseen(&self, seen: &[Difference]) -> Vec<Difference> {
+        let names: BTreeSet<&str> = seen.iter().map(|d| d.name.as_str()).collect();
+        let of_modules = ["act.", "rate.", "level."];
+        let names = self.recorded.keys().filter(|name| {
+            of_modules.iter().any(|kind| name.starts_with(kind)) && !names.contains(name.as_str())
+        });
+        names.map(|name| Difference { name: name.clone(), greatest: f64::NAN }).collect()
+    }
+
     /// Whether modules put channels behind the tokens, as in the code that was
     /// recorded.
     fn channels_last(&self) -> bool {
-        let Config::Spikformer(config) = &self.config;
-        config.variant == spikformer::Variant::Cifar
+        matches!(
+            &self.config,
+            Config::Spikformer(config) if config.variant == spikformer::Variant::Cifar
+        )
     }
 }
 

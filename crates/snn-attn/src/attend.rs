@@ -1,0 +1,97 @@
+use snn_core::{Backend, Packed, Signal, reference::Scalar};
+
+use crate::{ssa, statten, xnor, xnor::ZeroWeight};
+
+/// What the attention mechanisms need of a backend. The methods have generic
+/// forms; a backend overrides those that it can do better.
+pub trait Attend: Backend {
+    /// `scale Q (K^T V)` per time step, sample and head: without a softmax the
+    /// order of the products is free, and this one costs `N d^2`.
+    ///
+    /// `q`: `[T, B, positions..., C]`, `k`: `[T, B, positions..., C]`, `v`:
+    /// `[T, B, positions..., Cv]`; the positions of `k` and `v` are as many,
+    /// `heads` divides the channels. Gives currents at the positions of `q`,
+    /// `[T, B, positions..., Cv]`. Source: Zhou et al., *Spikformer*, ICLR
+    /// 2023, eq. 6.
+    fn ssa(
+        &self,
+        q: &Self::Counts,
+        k: &Self::Counts,
+        v: &Self::Counts,
+        heads: usize,
+        scale: f64,
+    ) -> Self::Real {
+        ssa::ssa(self, q, k, v, heads, scale)
+    }
+
+    /// As [`Attend::ssa`], with the a-XNOR similarity instead of the dot
+    /// product: a channel where query and key are both silent counts `a`,
+    /// `scale (Q (K^T V) + a (1 - Q) ((1 - K)^T V))`. Source: the a-XNOR
+    /// similarity of CVPR 2025; what its source leaves open is our reading.
+    fn xnor(
+        &self,
+        q: &Self::Spikes,
+        k: &Self::Spikes,
+        v: &Self::Counts,
+        heads: usize,
+        scale: f64,
+        a: &ZeroWeight<Self>,
+    ) -> Self::Real {
+        xnor::xnor(self, q, k, v, heads, scale, a)
+    }
+
+    /// `Q (scale K^T V)` over blocks of `chunk` consecutive time steps: every
+    /// token sees the tokens of all steps of its block, later ones too.
+    ///
+    /// Shapes as [`Attend::ssa`]; `chunk` divides `T`. The scale goes in before
+    /// the second product, as in the authors' code, so that rounding is theirs.
+    /// Source: Lee et al., *Spiking Transformer with Spatial-Temporal
+    /// Attention*, CVPR 2025, arXiv 2409.19764.
+    fn statten(
+        &self,
+        q: &Self::Counts,
+        k: &Self::Counts,
+        v: &Self::Counts,
+        heads: usize,
+        chunk: usize,
+        scale: f64,
+    ) -> Self::Real {
+        statten::statten(self, q, k, v, heads, chunk, scale)
+    }
+
+    /// How many positions spike, channel by channel:
+    /// `[T, B, positions..., C]` to `[T, B, 1..., C]`.
+    fn channel_sums(&self, x: &Self::Spikes) -> Self::Counts {
+        let positions = 2..x.shape().len() - 1;
+        positions.fold(self.widen(x), |sum, axis| self.sum_axis(&sum, axis))
+    }
+
+    /// How many channels of each head spike, position by position:
+    /// `[T, B, positions..., C]` to `[T, B, positions..., heads]`.
+    fn head_sums(&self, x: &Self::Spikes, heads: usize) -> Self::Counts {
+        let shape = x.shape();
+        let (channels, outer) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
+        let split = [outer, &[heads, channels / heads]].concat();
+        let sums = self.sum_axis(&self.widen(&x.reshape(&split)), shape.len());
+        sums.reshape(&[outer, &[heads]].concat())
+    }
+}
+
+impl<F: Scalar> Attend for snn_core::Reference<F> {}
+
+impl Attend for Packed {
+    fn ssa(
+        &self,
+        q: &Self::Counts,
+        k: &Self::Counts,
+        v: &Self::Counts,
+        heads: usize,
+        scale: f64,
+    ) -> Self::Real {
+        self.linear_attention([q, k, v], heads, scale)
+            .unwrap_or_else(|| ssa::ssa(self, q, k, v, heads, scale))
+    }
+}
+
+impl Attend for snn_core::Outline {}
+impl<B: Backend> Attend for snn_core::Unfolded<B> {}

@@ -1,0 +1,42 @@
+//! The commands of `snn`, one file each.
+
+mod eval;
+mod golden;
+mod models;
+mod output;
+mod run;
+mod train;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+/// A command with its arguments.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a network, evaluate it, write a report
+    Train(Box<train::Arguments>),
+    /// Measure a trained network on the test images of its dataset
+    Eval(eval::Arguments),
+    /// Classify images with a trained network
+    Run(run::Arguments),
+    /// List the published networks
+    Models(models::Arguments),
+    /// Compare every backend with what the authors' own code gave
+    Golden(golden::Arguments),
+}
+
+impl Command {
+    /// Runs it; results go to standard output, progress to standard error.
+    ///
+    /// # Errors
+    /// What, where, expected, found, and what to do.
+    pub fn run(self) -> Result<()> {
+        match self {
+            Self::Train(arguments) => arguments.run(),
+            Self::Eval(arguments) => arguments.run(),
+            Self::Run(arguments) => arguments.run(),
+            Self::Models(arguments) => arguments.run(),
+            Self::Golden(arguments) => arguments.run(),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+#[cfg(feature = "torch")]
+mod progress;
+#[cfg(feature = "torch")]
+mod report;
+#[cfg(feature = "torch")]
+mod start;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+/// Arguments of `snn train`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  snn train
+  snn train fashion-mnist --data ~/datasets --set model.depth=2 --set optimizer.lr=0.002
+  snn train --resume runs/digits-1")]
+pub struct Arguments {
+    /// Preset: digits (needs no files), mnist, fashion-mnist or cifar10
+    #[arg(default_value = "digits")]
+    preset: String,
+    /// A file like those of the presets, or the config.toml of a run folder, instead of a preset
+    #[arg(long, value_name = "FILE", conflicts_with = "preset")]
+    config: Option<PathBuf>,
+    /// Folder of the dataset's published files
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Run folder to make; runs/PRESET-1, -2, ... unless given
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with the run in this folder, from its last finished epoch
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "config", "out", "seed", "set"])]
+    resume: Option<PathBuf>,
+    /// Where to train: cpu, or cuda:N
+    #[arg(long)]
+    device: Option<String>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    seed: Option<u64>,
+    /// Change a key of the preset; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Arguments {
+    #[cfg(feature = "torch")]
+    pub(super) fn run(self) -> Result<()> {
+        start::start(self)
+    }
+
+    #[cfg(not(feature = "torch"))]
+    pub(super) fn run(self) -> Result<()> {
+        // Read here, so that both programs take the same arguments.
+        let Self { preset: _, config: _, data: _, out: _, resume: _, device: _, seed: _, set: _ } = self;
+        Err(crate::backend::without_libtorch("training"))
+    }
+}

@@ -1,0 +1,200 @@
+//! The report of a run: its best network, evaluated and looked into.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use snn_attn::Attend;
+use snn_core::{Pass, probe::Costs};
+use snn_data::Dataset;
+use snn_train::run::{Config, Metrics, RunFolder};
+
+use crate::{
+    backend::{Choice, Job},
+    commands::output,
+    measure::{self, AttentionMaps, Evaluation, Raster},
+    report::{
+        AttentionSample, Confusion, Energy, Epoch, FiringRates, Image, LayerEnergy, LayerRates,
+        Report, Run, Sample, SpikeRaster, Version, render,
+    },
+    run_folder::Trained,
+};
+
+/// What a run came to.
+pub(super) struct Outcome {
+    /// Share of test images that the best network classifies right.
+    pub accuracy: f64,
+    /// The epoch that it is of.
+    pub epoch: usize,
+    /// The same share after the last epoch.
+    pub last: f64,
+}
+
+/// Images that attention maps are shown for, of a class each.
+const SHOWN: usize = 8;
+
+/// Evaluates the best network of a run and writes `report.html`.
+pub(super) fn write(
+    folder: &RunFolder,
+    config: &Config,
+    data: &Dataset,
+    metrics: &[Metrics],
+) -> Result<Outcome> {
+    let trained = Trained::open(folder.path())?;
+    let looked = Choice::Torch.run(Look { trained: &trained, data, batch: config.batch })?;
+    let best = Metrics::best(metrics).context("a run without epochs")?;
+    let outcome = Outcome {
+        accuracy: looked.evaluation.accuracy(),
+        epoch: best.epoch,
+        last: metrics.last().map_or(f64::NAN, |last| last.test_accuracy),
+    };
+    let report = Report {
+        run: conditions(folder, config, data, &trained)?,
+        epochs: metrics.iter().map(epoch).collect(),
+        confusion: Some(Confusion {
+            classes: data.manifest.classes.clone(),
+            counts: looked.evaluation.confusion.clone(),
+        }),
+        firing_rates: Some(firing_rates(&looked.evaluation)),
+        raster: looked.raster,
+        attention: looked.attention,
+        energy: Some(energy(&looked.evaluation)),
+    };
+    folder.write("report.html", render(&report).as_bytes())?;
+    Ok(outcome)
+}
+
+/// What is to be found out about a network.
+struct Look<'a> {
+    trained: &'a Trained,
+    data: &'a Dataset,
+    batch: usize,
+}
+
+struct Looked {
+    evaluation: Evaluation,
+    raster: Option<SpikeRaster>,
+    attention: Vec<AttentionSample>,
+}
+
+impl Job for Look<'_> {
+    type Output = Looked;
+
+    fn run<B: Attend + 'static>(self, backend: &B) -> Result<Looked> {
+        let network = self.trained.network(backend)?;
+        let bar = output::bar(self.data.test.len(), "evaluating");
+        let step = |images: usize| bar.inc(images as u64);
+        let evaluation = measure::evaluate(backend, &*network, self.data, self.batch, step)?;
+        bar.finish_and_clear();
+        let test = Arc::new(self.data.test.select(&first_of_classes(self.data)));
+        let shown = Dataset { test, ..self.data.clone() };
+        let (mut raster, mut attention) = (None, Vec::new());
+        for (i, batch) in measure::test_batches(&shown, 1)?.enumerate() {
+            let batch = batch?;
+            let (mut spikes, mut maps) = (Raster::default(), AttentionMaps::default());
+            let mut probe = (&mut spikes, &mut maps);
+            let pass = Pass::new(backend).with_probe(&mut probe);
+            let logits = measure::logits(&*network, pass, &batch.inputs);
+            let sample = sample(&shown, i, measure::ranking(logits)[0].0);
+            raster.get_or_insert(SpikeRaster { sample: sample.clone(), layers: spikes.layers });
+            attention.push(AttentionSample { sample, maps: maps.maps });
+        }
+        attention.retain(|sample| !sample.maps.is_empty());
+        Ok(Looked { evaluation, raster, attention })
+    }
+}
+
+/// The first test image of each of the first classes.
+fn first_of_classes(data: &Dataset) -> Vec<usize> {
+    let first = |class| data.test.labels().iter().position(|&label| usize::from(label) == class);
+    (0..data.test.classes()).filter_map(first).take(SHOWN).collect()
+}
+
+/// Test image `i`, which the network took for `prediction`.
+fn sample(data: &Dataset, i: usize, prediction: usize) -> Sample {
+    let [height, width, channels] = data.test.shape();
+    let pixels = data.test.image(i).to_vec();
+    let classes = &data.manifest.classes;
+    let name = |class: usize| classes.get(class).cloned().unwrap_or_else(|| class.to_string());
+    Sample {
+        image: Image { height, width, channels, pixels },
+        label: name(data.test.label(i)),
+        prediction: name(prediction),
+    }
+}
+
+fn conditions(
+    folder: &RunFolder,
+    config: &Config,
+    data: &Dataset,
+    trained: &Trained,
+) -> Result<Run> {
+    let name = folder.path().file_name().unwrap_or_default();
+    let version = |name: &str, version: &str| Version { name: name.into(), version: version.into() };
+    Ok(Run {
+        system: config.model.system().into(),
+        preset: name.to_string_lossy().into_owned(),
+        dataset: data.manifest.title.clone(),
+        split: data.manifest.split.clone(),
+        train_samples: data.train.len(),
+        test_samples: data.test.len(),
+        time_steps: config.model.input().time_steps,
+        parameters: trained.parameters() as u64,
+        seed: config.seed,
+        precision: "f32".into(),
+        device: config.device.clone(),
+        threads: usize::try_from(tch::get_num_threads()).unwrap_or(0),
+        command: folder.command()?,
+        // libtorch's is the only one that torch-sys builds with.
+        versions: vec![version("snn", env!("CARGO_PKG_VERSION")), version("libtorch", "2.11.0")],
+        date: None,
+    })
+}
+
+fn epoch(metrics: &Metrics) -> Epoch {
+    let &Metrics {
+        epoch,
+        train_loss,
+        train_accuracy,
+        test_loss,
+        test_accuracy,
+        firing_rate,
+        images_per_s,
+        seconds,
+    } = metrics;
+    Epoch {
+        epoch,
+        train_loss,
+        train_accuracy,
+        test_loss,
+        test_accuracy,
+        firing_rate,
+        images_per_s,
+        seconds,
+    }
+}
+
+fn firing_rates(found: &Evaluation) -> FiringRates {
+    let layers = found.rates.layers().into_iter();
+    FiringRates {
+        samples: found.samples() as usize,
+        layers: layers.map(|l| LayerRates { name: l.name, rates: l.rates }).collect(),
+    }
+}
+
+fn energy(found: &Evaluation) -> Energy {
+    let layers = found.energy.layers().into_iter().map(|layer| LayerEnergy {
+        name: layer.name,
+        kind: layer.kind.to_string(),
+        input_density: layer.input_density,
+        dense: layer.operations.dense,
+        ac: layer.operations.ac,
+        mac: layer.operations.mac,
+    });
+    Energy {
+        costs: Costs::F32_45NM,
+        source: "32-bit floats in 45 nm CMOS, Horowitz, ISSCC 2014".into(),
+        samples: found.samples() as usize,
+        layers: layers.collect(),
+        excluded: Costs::EXCLUDED.map(str::to_owned).to_vec(),
+    }
+}

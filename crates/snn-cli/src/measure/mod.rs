@@ -1,0 +1,130 @@
+//! What a network does on data, measured on any backend.
+
+mod attention;
+mod memory;
+mod raster;
+mod speed;
+
+use anyhow::{Context, Result};
+use ndarray::ArrayD;
+use snn_attn::Attend;
+use snn_core::{
+    Backend, Input, Pass,
+    probe::{EnergyMeter, Rates},
+};
+use snn_data::{Batch, Dataset, Loader, LoaderConfig};
+use snn_models::{Frames, Network, mean_logits};
+
+pub use attention::AttentionMaps;
+pub use memory::peak_rss_mb;
+pub use raster::Raster;
+pub use speed::images_per_second;
+
+/// What a network did on the test images of a dataset.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// Images, `[K][K]`: the row is the true class, the column the predicted one.
+    pub confusion: Vec<Vec<u64>>,
+    /// How often the layers fired.
+    pub rates: Rates,
+    /// What the layers computed.
+    pub energy: EnergyMeter,
+}
+
+impl Evaluation {
+    /// Images that were classified.
+    pub fn samples(&self) -> u64 {
+        self.confusion.iter().flatten().sum()
+    }
+
+    /// Share of images that were classified right.
+    pub fn accuracy(&self) -> f64 {
+        let right: u64 = self.confusion.iter().enumerate().map(|(class, row)| row[class]).sum();
+        right as f64 / self.samples() as f64
+    }
+}
+
+/// Classifies every test image of `data`, `batch` at a time; `done` is told how many each time.
+///
+/// # Errors
+/// If `batch` is 0, or an image cannot be read.
+pub fn evaluate<B: Attend>(
+    backend: &B,
+    network: &dyn Network<B>,
+    data: &Dataset,
+    batch: usize,
+    mut done: impl FnMut(usize),
+) -> Result<Evaluation> {
+    let classes = data.test.classes();
+    let mut found = Evaluation {
+        confusion: vec![vec![0; classes]; classes],
+        rates: Rates::new(),
+        energy: EnergyMeter::new(),
+    };
+    for batch in test_batches(data, batch)? {
+        let batch = batch?;
+        let mut probe = (&mut found.rates, &mut found.energy);
+        let pass = Pass::new(backend).with_probe(&mut probe);
+        let logits = logits(network, pass, &batch.inputs);
+        for (&label, logits) in batch.labels.iter().zip(logits.outer_iter()) {
+            let ranking = ranking(logits.iter().copied());
+            let best = ranking.first().context("a network without classes")?;
+            found.confusion[label][best.0] += 1;
+        }
+        done(batch.len());
+    }
+    Ok(found)
+}
+
+/// The test images in their order.
+pub(crate) fn test_batches(
+    data: &Dataset,
+    batch: usize,
+) -> Result<impl Iterator<Item = Result<Batch, snn_data::DataError>>> {
+    let loader = Loader::new(data.test_source()?, LoaderConfig { batch, ..Default::default() })?;
+    Ok(loader.epoch(0))
+}
+
+/// Logits `[B, K]` of inputs `[T, B, H, W, C]`.
+pub fn logits<B: Backend>(
+    network: &dyn Network<B>,
+    mut pass: Pass<'_, B>,
+    inputs: &ArrayD<f32>,
+) -> ArrayD<f64> {
+    let backend = pass.backend;
+    let logits = network.forward(&mut pass, &Frames::new(backend, inputs));
+    backend.read(Input::Real(&mean_logits(backend, &logits)))
+}
+
+/// Classes with their probabilities (softmax of the logits), the likeliest first; of equal ones
+/// the lower class.
+pub fn ranking(logits: impl IntoIterator<Item = f64>) -> Vec<(usize, f64)> {
+    let logits: Vec<f64> = logits.into_iter().collect();
+    let greatest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logits.iter().map(|logit| (logit - greatest).exp()).sum();
+    let share = |logit: f64| (logit - greatest).exp() / sum;
+    let mut ranking: Vec<_> = logits.into_iter().map(share).enumerate().collect();
+    ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
+    ranking
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_likeliest_class_comes_first() {
+        let ranking = ranking([1.0, 3.0, f64::NEG_INFINITY, 3.0]);
+        let classes: Vec<usize> = ranking.iter().map(|r| r.0).collect();
+        assert_eq!(classes, [1, 3, 0, 2]);
+        assert!((ranking.iter().map(|r| r.1).sum::<f64>() - 1.0).abs() < 1e-12);
+        assert_eq!(ranking[3].1, 0.0);
+    }
+
+    #[test]
+    fn accuracy_is_the_diagonal() {
+        let confusion = vec![vec![3, 1], vec![0, 4]];
+        let found = Evaluation { confusion, rates: Rates::new(), energy: EnergyMeter::new() };
+        assert_eq!((found.samples(), found.accuracy()), (8, 0.875));
+    }
+}

@@ -1,0 +1,194 @@
+//! A dataset by name: its files, checked and read.
+
+use crate::{
+    DataError, Images, Manifest,
+    augment::{Augment, Augmented},
+    cache::Cache,
+    images::{cifar, digits, idx, imagenet, locate, resize::EvalTransform, tiny_imagenet},
+    loader::Source,
+    manifest::Normalisation,
+};
+use std::{path::Path, sync::Arc};
+
+/// Images to classify, divided for training and testing.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// Images to train on.
+    pub train: Arc<Images>,
+    /// Images to test on.
+    pub test: Arc<Images>,
+    /// Where they come from, normalisation.
+    pub manifest: Manifest,
+    /// Names of the classes in the order of their labels.
+    pub classes: Vec<String>,
+}
+
+impl Dataset {
+    /// Reads dataset `name` from the published files in `dir`, in `dir/<name>`, or in the folder
+    /// of either that the archive unpacks into; `digits` is part of the program and needs no `dir`.
+    ///
+    /// `tiny-imagenet` is decoded once into the user's cache ([`Cache::of_user`]) and mapped from
+    /// there. `imagenet` does not fit into memory: see [`crate::images::imagenet`].
+    ///
+    /// # Errors
+    /// [`DataError::UnknownDataset`]; [`DataError::NotImages`] for another kind of data;
+    /// [`DataError::NoFolder`] and [`DataError::Missing`] say which files to get from where; the
+    /// errors of the readers ([`idx::read_images`], [`cifar::read`], [`tiny_imagenet::open`]);
+    /// [`DataError::Foreign`] when a file is sound but holds another number of images.
+    pub fn open(name: &str, dir: Option<&Path>) -> Result<Self, DataError> {
+        let manifest = Manifest::named(name)?;
+        let (train, test, classes) = read(&manifest, dir)?;
+        let dataset = Self { train: Arc::new(train), test: Arc::new(test), manifest, classes };
+        dataset.check(dir.unwrap_or(Path::new("")))?;
+        Ok(dataset)
+    }
+
+    /// Training images as a source for the loader, augmented and normalised.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] for a setting of `augment` that is out of range.
+    pub fn train_source(&self, augment: &Augment) -> Result<Augmented<Images>, DataError> {
+        Augmented::new(Arc::clone(&self.train), &self.normalisation(), augment)
+    }
+
+    /// Test images as a source for the loader, normalised and otherwise as they are.
+    ///
+    /// # Errors
+    /// None in practice: nothing is set that could be out of range.
+    pub fn test_source(&self) -> Result<Augmented<Images>, DataError> {
+        Augmented::new(Arc::clone(&self.test), &self.normalisation(), &Augment::default())
+    }
+
+    /// The manifest's normalisation, or plain scaling to 0..1 where it has none.
+    pub fn normalisation(&self) -> Normalisation {
+        let none = || Normalisation::none(self.train.shape()[2]);
+        self.manifest.normalisation.clone().unwrap_or_else(none)
+    }
+
+    /// Holds what was read against the manifest.
+    fn check(&self, dir: &Path) -> Result<(), DataError> {
+        let found = [self.train.len(), self.test.len()];
+        let expected = [self.manifest.train, self.manifest.test];
+        let wrong = |what, expected: String, found: String| {
+            Err(DataError::Foreign { path: dir.into(), what, expected, found })
+        };
+        if found != expected {
+            let text = |n: [usize; 2]| format!("{} + {}", n[0], n[1]);
+            return wrong("number of training + test images", text(expected), text(found));
+        }
+        let shapes = [self.train.shape(), self.test.shape()];
+        match self.manifest.shape.map(|s| s.dims()) {
+            Some(expected) if shapes != [expected; 2] => {
+                wrong("image shape", format!("{expected:?}"), format!("{shapes:?}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Training and test samples of any dataset of images to classify, ready for the loader.
+#[derive(Clone)]
+pub struct Sources {
+    /// Samples to train on.
+    pub train: Arc<dyn Source>,
+    /// Samples to test on.
+    pub test: Arc<dyn Source>,
+    /// Where they come from, normalisation.
+    pub manifest: Manifest,
+    /// Names of the classes in the order of their labels.
+    pub classes: Vec<String>,
+}
+
+impl Sources {
+    /// Opens dataset `name` as [`Dataset::open`] does, and also `imagenet`, whose files are decoded
+    /// each time they are asked for.
+    ///
+    /// `fit` brings ImageNet's pictures to one size (test pictures always, training pictures
+    /// unless `augment` has a resized crop); without it they get a shorter side of 256 and lose
+    /// all but the inner 224 x 224. Datasets of one size ignore it.
+    ///
+    /// # Errors
+    /// Those of [`Dataset::open`], [`imagenet::open`] and [`Augmented::new`].
+    pub fn open(
+        name: &str,
+        dir: Option<&Path>,
+        augment: &Augment,
+        fit: Option<EvalTransform>,
+    ) -> Result<Self, DataError> {
+        if name != "imagenet" {
+            let data = Dataset::open(name, dir)?;
+            let (train, test) = (data.train_source(augment)?, data.test_source()?);
+            let classes = data.classes;
+            let (train, test) = (Arc::new(train), Arc::new(test));
+            return Ok(Self { train, test, manifest: data.manifest, classes });
+        }
+        let manifest = Manifest::named(name)?;
+        let root = locate::folder(&manifest, dir, &["train", "val"])
+            .or_else(|e| locate::folder(&manifest, dir, &[imagenet::KAGGLE]).map_err(|_| e))?;
+        let (train, test) = imagenet::open(&root)?;
+        let classes = train.class_names().to_vec();
+        let normalisation =
+            manifest.normalisation.clone().unwrap_or_else(|| Normalisation::none(3));
+        let fit = fit.unwrap_or(EvalTransform { resize: 256, crop: [224, 224] });
+        let source = |folder, augment: &Augment| {
+            Augmented::fitted(Arc::new(folder), fit, &normalisation, augment)
+        };
+        let (train, test) = (source(train, augment)?, source(test, &Augment::default())?);
+        Ok(Self { train: Arc::new(train), test: Arc::new(test), manifest, classes })
+    }
+}
+
+/// Training and test images of any dataset that fits into memory.
+fn read(
+    manifest: &Manifest,
+    dir: Option<&Path>,
+) -> Result<(Images, Images, Vec<String>), DataError> {
+    let names: Vec<&str> = manifest.files.iter().map(|f| f.name.as_str()).collect();
+    let classes = manifest.class_count();
+    let (train, test) = match manifest.name.as_str() {
+        "digits" => digits::split(),
+        "mnist" | "fashion-mnist" => {
+            let paths = locate::files(manifest, dir, &names)?;
+            let [train, train_labels, test, test_labels] = paths.as_slice() else {
+                unreachable!("the embedded manifest lists four files")
+            };
+            let train = idx::read_images(train, train_labels, classes)?;
+            (train, idx::read_images(test, test_labels, classes)?)
+        }
+        "cifar10" | "cifar100" => {
+            let (layout, records) = match classes {
+                10 => (cifar::Layout::Cifar10, 10_000),
+                _ => (cifar::Layout::Cifar100, manifest.train),
+            };
+            let paths = locate::files(manifest, dir, &names)?;
+            let [train @ .., test] = paths.as_slice() else {
+                unreachable!("the embedded manifest lists files")
+            };
+            let batches = train.iter().map(|path| cifar::read(path, layout, records));
+            let train = Images::concat(batches.collect::<Result<_, _>>()?);
+            (train, cifar::read(test, layout, manifest.test)?)
+        }
+        "tiny-imagenet" => {
+            let root = locate::folder(manifest, dir, &["train", "val"])?;
+            let (train, test) = tiny_imagenet::open(&root)?;
+            let (cache, size) = (Cache::of_user()?, [64, 64]);
+            let names = train.class_names().to_vec();
+            return Ok((train.decoded(size, &cache)?, test.decoded(size, &cache)?, names));
+        }
+        "imagenet" => {
+            return Err(DataError::NotImages {
+                name: manifest.name.clone(),
+                task: "more images than memory",
+                hint: "open it as `Sources`",
+            });
+        }
+        name => {
+            return Err(DataError::NotImages {
+                name: name.into(),
+                task: manifest.task.data(),
+                hint: "open it with the module of its kind",
+            });
+        }
+    };
+    Ok((train, test, manifest.classes.clone()))
+}

@@ -1,0 +1,187 @@
+//! Formats that are a sequence of bytes: decoders that are fed piece by piece.
+
+use super::{
+    Event, Sensor,
+    reader::{Batches, Problem},
+};
+use std::io::Read;
+
+/// Turns the bytes of a file into events, a piece at a time.
+pub(super) trait Decode: Send {
+    /// Decodes from the start of `input`, appends the events to `out` and returns how many bytes
+    /// it used; it is called again with the rest and more behind it.
+    ///
+    /// With `last` nothing more follows. What is then left over counts as trailing bytes.
+    fn decode(&mut self, input: &[u8], last: bool, out: &mut Vec<Event>) -> Result<usize, Fault>;
+
+    /// Size of the sensor as far as the file has told it yet.
+    fn sensor(&self) -> Option<Sensor> {
+        None
+    }
+
+    /// Records so far that are no events: frames, triggers, inertial data, ...
+    fn skipped(&self) -> u64 {
+        0
+    }
+
+    /// Remarks that a person should see.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// A broken rule at byte `at` of the input.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub at: usize,
+    pub what: &'static str,
+    pub expected: String,
+    pub found: String,
+}
+
+impl Fault {
+    pub fn new(
+        at: usize,
+        what: &'static str,
+        expected: impl ToString,
+        found: impl ToString,
+    ) -> Self {
+        Self { at, what, expected: expected.to_string(), found: found.to_string() }
+    }
+}
+
+/// Bytes asked of the file at a time; the events of one piece fit a core's cache.
+const PIECE: usize = 256 << 10;
+
+/// Most bytes that one record may need at once.
+const MOST: usize = 64 << 20;
+
+/// Feeds a decoder from a file.
+pub(super) struct Bytes {
+    input: Box<dyn Read + Send>,
+    decoder: Box<dyn Decode>,
+    buffer: Vec<u8>,
+    /// The bytes not used yet are `buffer[start..end]`.
+    start: usize,
+    end: usize,
+    /// Position of `buffer[start]` in the file.
+    offset: u64,
+    /// Whether the decoder can do nothing with the bytes that are there.
+    stuck: bool,
+    ended: bool,
+    done: bool,
+}
+
+impl Bytes {
+    pub fn new(input: Box<dyn Read + Send>, decoder: Box<dyn Decode>) -> Self {
+        let (start, end, offset) = (0, 0, 0);
+        let (stuck, ended, done) = (false, false, false);
+        Self { input, decoder, buffer: Vec::new(), start, end, offset, stuck, ended, done }
+    }
+
+    /// Reads a piece of the file and decodes what is there.
+    fn step(&mut self, out: &mut Vec<Event>) -> Result<(), Problem> {
+        if !self.ended && (self.stuck || self.end - self.start < PIECE / 2) {
+            self.fill()?;
+        }
+        let input = &self.buffer[self.start..self.end];
+        let used = self.decoder.decode(input, self.ended, out).map_err(|fault| {
+            let Fault { at, what, expected, found } = fault;
+            let offset = Some(self.offset + at as u64);
+            Problem::Corrupt { offset, what, expected, found }
+        })?;
+        self.start += used;
+        self.offset += used as u64;
+        self.stuck = used == 0;
+        self.done = self.ended && (self.stuck || self.start == self.end);
+        Ok(())
+    }
+
+    fn fill(&mut self) -> Result<(), Problem> {
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        // Twice what an unfinished record has shown so far, so that memory follows the file and
+        // not the length that a damaged record claims.
+        let room = if self.stuck { PIECE.max(2 * self.end) } else { PIECE };
+        if room > 2 * MOST {
+            let (what, expected) = ("record", format!("at most {MOST} bytes long"));
+            let offset = Some(self.offset);
+            return Err(Problem::Corrupt { offset, what, expected, found: "longer".into() });
+        }
+        if self.buffer.len() < room {
+            self.buffer.resize(room, 0);
+        }
+        while self.end < room {
+            match self.input.read(&mut self.buffer[self.end..room]) {
+                Ok(0) => {
+                    self.ended = true;
+                    break;
+                }
+                Ok(n) => self.end += n,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(Problem::Io(e)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Batches for Bytes {
+    fn next_batch(&mut self, out: &mut Vec<Event>) -> Result<bool, Problem> {
+        let before = out.len();
+        while !self.done && out.len() == before {
+            self.step(out)?;
+        }
+        Ok(out.len() > before)
+    }
+
+    fn sensor(&self) -> Option<Sensor> {
+        self.decoder.sensor()
+    }
+
+    fn skipped(&self) -> u64 {
+        self.decoder.skipped()
+    }
+
+    fn trailing(&self) -> u64 {
+        if self.done { (self.end - self.start) as u64 } else { 0 }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.decoder.notes()
+    }
+}
+
+/// Longest line of a text header.
+const LINE: usize = 1 << 20;
+
+/// The first line of `input` with its line end; `None` when more input is needed.
+pub(super) fn line<'a>(
+    input: &'a [u8],
+    last: bool,
+    what: &'static str,
+) -> Result<Option<&'a [u8]>, Fault> {
+    match input.iter().take(LINE).position(|&b| b == b'\n') {
+        Some(end) => Ok(Some(&input[..=end])),
+        None if input.len() >= LINE => {
+            Err(Fault::new(0, what, format!("lines of at most {LINE} bytes"), "a longer one"))
+        }
+        None if last && !input.is_empty() => Ok(Some(input)),
+        None => Ok(None),
+    }
+}
+
+/// A line as text without its line end.
+pub(super) fn text(line: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(line.trim_ascii_end())
+}
+
+/// Four bytes as a little-endian word.
+pub(super) fn le32(bytes: &[u8]) -> u32 {
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}
+
+/// Four bytes as a big-endian word.
+pub(super) fn be32(bytes: &[u8]) -> u32 {
+    u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}

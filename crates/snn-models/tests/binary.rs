@@ -1,0 +1,292 @@
+//! Networks whose queries, keys and values are spikes: Spikformer, Spike-driven
+//! Transformer, STAtten, QKFormer.
+
+#[path = "common/binary.rs"]
+mod binary;
+#[path = "common/lively.rs"]
+mod lively;
+
+use std::collections::BTreeMap;
+
+use binary::{any_binary, qkformer, spike_driven, statten};
+use lively::{images, lively};
+use ndarray::{ArrayD, Axis, concatenate};
+use proptest::prelude::*;
+use snn_attn::Similarity;
+use snn_core::{Backend, Event, Input, Pass, Probe, Reference, State, Weights};
+use snn_models::{
+    Config, Frames, Network, mean_logits, qkformer as qk, spike_driven_transformer as sdt,
+    spikformer, statten as st,
+};
+
+type F64 = Reference<f64>;
+
+/// What every neuron sent, by its name, and the logits.
+#[derive(Default, PartialEq, Debug)]
+struct Sent(BTreeMap<String, ArrayD<f64>>);
+
+impl Probe<F64> for Sent {
+    fn observe(&mut self, backend: &F64, event: Event<'_, F64>) {
+        if let Event::Neuron { name, output, .. } = event {
+            let again = self.0.insert(name.to_owned(), backend.read(output));
+            assert!(again.is_none(), "two neurons are called {name}");
+        }
+    }
+}
+
+fn send(network: &dyn Network<F64>, images: &ArrayD<f32>) -> Sent {
+    let mut sent = Sent::default();
+    let backend = F64::new();
+    let mut pass = Pass::new(&backend).with_probe(&mut sent);
+    let logits = network.forward(&mut pass, &Frames::new(&backend, images));
+    sent.0.insert("logits".into(), backend.read(Input::Real(&logits)));
+    sent
+}
+
+fn run(config: &Config, weights: &Weights, images: &ArrayD<f32>) -> Sent {
+    send(&*config.load(&F64::new(), weights).unwrap(), images)
+}
+
+/// Sample `i` of images `[T, B, H, W, C]`.
+fn sample(images: &ArrayD<f32>, i: usize) -> ArrayD<f32> {
+    images.index_axis(Axis(1), i).to_owned().insert_axis(Axis(1))
+}
+
+fn with_steps(config: &Config, steps: usize) -> Config {
+    let mut config = config.clone();
+    match &mut config {
+        Config::Spikformer(config) => config.time_steps = steps,
+        Config::SpikeDrivenTransformer(config) => config.time_steps = steps,
+        Config::Statten(config) => config.time_steps = steps,
+        Config::Qkformer(config) => config.time_steps = steps,
+        _ => unreachable!("no other system is drawn"),
+    }
+    config
+}
+
+/// The fewest steps that can be computed without later ones.
+fn fewest_steps(config: &Config) -> usize {
+    match config {
+        Config::Statten(config) if config.attention == st::Mode::Statten => config.chunk,
+        _ => 1,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn networks_are_busy(config in any_binary(), seed: u64) {
+        let sent = run(&config, &lively(&config, seed), &images(&config, seed));
+        let busy = sent.0.values().filter(|x| x.iter().any(|&n| n != 0.0)).count();
+        prop_assert!(3 * busy > 2 * sent.0.len(), "only {busy} of {} fired", sent.0.len());
+    }
+
+    /// Membranes handed over from pass to pass: a stream is the same as its
+    /// parts.
+    #[test]
+    fn time_goes_on_where_it_stopped(config in any_binary(), seed: u64) {
+        let (backend, weights) = (F64::new(), lively(&config, seed));
+        let images = images(&config, seed);
+        let whole = run(&config, &weights, &images);
+        let steps = fewest_steps(&config);
+        let network = with_steps(&config, steps).load(&backend, &weights).unwrap();
+        let mut parts: BTreeMap<String, Vec<ArrayD<f64>>> = BTreeMap::new();
+        let mut state = State::default();
+        for _ in 0..config.input().time_steps / steps {
+            let mut sent = Sent::default();
+            let mut pass = Pass::new(&backend).with_state(state).with_probe(&mut sent);
+            network.forward(&mut pass, &Frames::new(&backend, &images));
+            state = pass.into_state();
+            for (name, spikes) in sent.0 {
+                parts.entry(name).or_default().push(spikes);
+            }
+        }
+        for (name, parts) in parts {
+            let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
+            let streamed = concatenate(Axis(0), &views).unwrap();
+            prop_assert_eq!(&streamed, &whole.0[&name], "{}", name);
+        }
+    }
+
+    #[test]
+    fn silence_of_no_weight_is_the_dot_product(config in any_binary(), seed: u64) {
+        let with = |similarity| {
+            let mut config = config.clone();
+            match &mut config {
+                Config::Spikformer(config) => config.similarity = similarity,
+                Config::SpikeDrivenTransformer(config) => config.similarity = similarity,
+                Config::Statten(config) => config.similarity = similarity,
+                Config::Qkformer(config) => config.similarity = similarity,
+                _ => unreachable!("no other system is drawn"),
+            }
+            let config = config;
+            let dot = lively(&config, seed);
+            (config, dot)
+        };
+        let images = images(&config, seed);
+        let (dot, weights) = with(Similarity::Dot);
+        let (xnor, _) = with(Similarity::Xnor { a: 0.0 });
+        let (dot, xnor) = (run(&dot, &weights, &images), run(&xnor, &weights, &images));
+        // STAtten scales the dot product before the second product: other rounding.
+        for (name, x) in &dot.0 {
+            let far = x.iter().zip(&xnor.0[name]).any(|(a, b)| (a - b).abs() > 1e-9);
+            prop_assert!(!far, "{}", name);
+        }
+    }
+
+    #[test]
+    fn samples_of_a_corrected_qkformer_are_independent(mut config in qkformer(), seed: u64) {
+        config.batch_coupled = false;
+        let config = Config::Qkformer(config);
+        let (weights, images) = (lively(&config, seed), images(&config, seed));
+        let both = run(&config, &weights, &images);
+        for i in 0..2 {
+            let alone = run(&config, &weights, &sample(&images, i));
+            let both = both.0["logits"].index_axis(Axis(0), i).to_owned();
+            prop_assert_eq!(&alone.0["logits"].index_axis(Axis(0), 0), &both);
+        }
+    }
+
+    #[test]
+    fn a_sample_alone_knows_no_coupling(mut config in qkformer(), seed: u64) {
+        config.batch_coupled = true;
+        let coupled = Config::Qkformer(config.clone());
+        config.batch_coupled = false;
+        let corrected = Config::Qkformer(config);
+        let (weights, images) = (lively(&coupled, seed), images(&coupled, seed));
+        let image = sample(&images, 0);
+        prop_assert_eq!(run(&coupled, &weights, &image), run(&corrected, &weights, &image));
+    }
+
+    #[test]
+    fn heads_only_matter_to_pooled_masks(mut config in spike_driven(), seed: u64) {
+        (config.dvs_mode, config.similarity) = (false, Similarity::Dot);
+        let single = sdt::Config { heads: 1, ..config.clone() };
+        let weights = lively(&Config::SpikeDrivenTransformer(config.clone()), seed);
+        let mut of_single = weights.clone();
+        let other = lively(&Config::SpikeDrivenTransformer(single.clone()), seed);
+        for (name, tensor) in other.tensors {
+            if name.ends_with("talking_heads.weight") {
+                of_single.tensors.insert(name, tensor);
+            }
+        }
+        let config = Config::SpikeDrivenTransformer(config);
+        let images = images(&config, seed);
+        let single = run(&Config::SpikeDrivenTransformer(single), &of_single, &images);
+        prop_assert_eq!(run(&config, &weights, &images), single);
+    }
+
+    #[test]
+    fn statten_holds_the_attention_of_its_host(mut config in statten(), seed: u64) {
+        (config.attention, config.dvs_mode) = (st::Mode::Sdt, false);
+        config.spike_mode = sdt::SpikeMode::Lif;
+        let json = serde_json::to_value(&config).unwrap();
+        let mut host = json.as_object().unwrap().clone();
+        (host.remove("chunk"), host.remove("attention"));
+        let host: sdt::Config = serde_json::from_value(host.into()).unwrap();
+        let (config, host) = (Config::Statten(config), Config::SpikeDrivenTransformer(host));
+        let (weights, images) = (lively(&config, seed), images(&config, seed));
+        prop_assert_eq!(run(&config, &weights, &images), run(&host, &weights, &images));
+    }
+
+    #[test]
+    fn logits_of_every_step_have_the_same_mean(mut config in spike_driven(), seed: u64) {
+        let logits = |config: &sdt::Config| {
+            let config = Config::SpikeDrivenTransformer(config.clone());
+            let network = config.load(&F64::new(), &lively(&config, seed)).unwrap();
+            let input = Frames::new(&F64::new(), &images(&config, seed));
+            network.forward(&mut Pass::new(&F64::new()), &input)
+        };
+        config.tet = true;
+        let every = logits(&config);
+        prop_assert_eq!(every.shape(), [config.time_steps, 2, 3]);
+        config.tet = false;
+        prop_assert_eq!(mean_logits(&F64::new(), &every), logits(&config));
+    }
+}
+
+#[test]
+fn a_coupled_sample_feels_its_neighbour() {
+    let config = Config::Qkformer(qk::Config {
+        image: [8, 8],
+        dim: 16,
+        heads: 2,
+        depths: vec![1, 1, 2],
+        ..qk::Config::cifar()
+    });
+    let (weights, images) = (lively(&config, 3), images(&config, 3));
+    let (both, alone) =
+        (run(&config, &weights, &images), run(&config, &weights, &sample(&images, 1)));
+    assert_ne!(both.0["logits"].index_axis(Axis(0), 1), alone.0["logits"].index_axis(Axis(0), 0));
+}
+
+#[test]
+fn pooling_is_written_as_published() {
+    let json = |pooling: &str| format!(r#""{pooling}""#);
+    let read = |text: &str| serde_json::from_str::<sdt::Pooling>(&json(text));
+    for pools in ["0011", "0111", "1111", "0000", "1010"] {
+        assert_eq!(serde_json::to_string(&read(pools).unwrap()).unwrap(), json(pools));
+    }
+    assert_eq!(read("0111").unwrap().stride(), 8);
+    for wrong in ["", "001", "00111", "0021"] {
+        let message = format!(
+            "configuration field `pooling` is `{wrong}`, expected four characters 0 or 1, one a \
+             stage, such as `0011`"
+        );
+        assert!(read(wrong).unwrap_err().to_string().starts_with(&message), "{message}");
+    }
+}
+
+#[test]
+fn configurations_that_contradict_themselves_say_so() {
+    let sdt = |edit: fn(&mut sdt::Config)| {
+        let mut config = sdt::Config::cifar(1, 32);
+        edit(&mut config);
+        Config::SpikeDrivenTransformer(config)
+    };
+    let statten = |edit: fn(&mut st::Config)| {
+        let mut config = st::Config::cifar(1, 32);
+        edit(&mut config);
+        Config::Statten(config)
+    };
+    let qkformer = |edit: fn(&mut qk::Config)| {
+        let mut config = qk::Config::cifar();
+        edit(&mut config);
+        Config::Qkformer(config)
+    };
+    let spikformer = spikformer::Config {
+        similarity: Similarity::Xnor { a: 2.0 },
+        ..spikformer::Config::cifar(1, 32, 4)
+    };
+    let cases = [
+        (sdt(|c| c.time_steps = 0), "`time_steps` is 0, expected at least 1"),
+        (sdt(|c| c.image = [32, 30]), "`image` is 30, expected a positive multiple of 4"),
+        (sdt(|c| c.heads = 5), "`heads` is 5, expected a divisor of 32"),
+        (sdt(|c| c.dim = 12), "`dim` is 12, expected a positive multiple of 8"),
+        (statten(|c| c.chunk = 3), "`chunk` is 3, expected a divisor of 4"),
+        (statten(|c| c.chunk = 0), "`chunk` is 0, expected a divisor of 4"),
+        (statten(|c| c.depth = 0), "`depth` is 0, expected at least 1"),
+        (qkformer(|c| c.depths = vec![4]), "`depths` is [4], expected 3 numbers, one a stage"),
+        (qkformer(|c| c.depths[1] = 0), "`depths` is 0, expected at least 1"),
+        (qkformer(|c| c.heads = 7), "`heads` is 7, expected a divisor of 96"),
+        (qkformer(|c| c.image = [2, 2]), "`image` is 2, expected a positive multiple of 4"),
+        (Config::Spikformer(spikformer), "`similarity.a` is 2, expected 0 to 1"),
+    ];
+    for (config, message) in cases {
+        let error = config.draw(&F64::new(), 0).err().unwrap().to_string();
+        assert_eq!(error, format!("configuration field {message}"));
+    }
+}
+
+#[test]
+fn weights_of_another_system_are_refused() {
+    let sdt = Config::SpikeDrivenTransformer(sdt::Config::cifar(1, 32));
+    let qkformer = Config::Qkformer(qk::Config { dim: 32, ..qk::Config::cifar() });
+    let weights = lively(&sdt, 0);
+    let error = qkformer.load(&F64::new(), &weights).err().unwrap().to_string();
+    assert!(error.starts_with("tensor `patch_embed1.proj_conv.weight` is missing"), "{error}");
+    let narrower = Config::SpikeDrivenTransformer(sdt::Config::cifar(1, 16));
+    let error = narrower.load(&F64::new(), &weights).err().unwrap().to_string();
+    assert!(error.contains("the configuration does not fit the weights"), "{error}");
+}

@@ -1,0 +1,142 @@
+//! Small networks whose queries, keys and values are spikes.
+
+use proptest::{collection::vec, prelude::*};
+use snn_attn::{Granularity, Parameterisation, Similarity};
+use snn_models::{
+    Config, qkformer,
+    spike_driven_transformer::{self as sdt, Pooling, SpikeMode},
+    spikformer, statten,
+};
+
+/// Any similarity.
+pub fn similarity() -> impl Strategy<Value = Similarity> {
+    let granularity = prop_oneof![
+        Just(Granularity::PerLayer),
+        Just(Granularity::PerHead),
+        Just(Granularity::PerChannel),
+    ];
+    let parameterisation =
+        prop_oneof![Just(Parameterisation::Sigmoid), Just(Parameterisation::Clamp)];
+    prop_oneof![
+        Just(Similarity::Dot),
+        (0.0..=1.0).prop_map(|a| Similarity::Xnor { a }),
+        (granularity, parameterisation).prop_map(|(granularity, parameterisation)| {
+            Similarity::LearnedXnor { granularity, initial: 0.1, parameterisation }
+        }),
+    ]
+}
+
+/// Any Spikformer.
+pub fn spikformer() -> impl Strategy<Value = Config> {
+    let variant = prop_oneof![
+        Just(spikformer::Variant::Cifar),
+        Just(spikformer::Variant::Imagenet),
+        Just(spikformer::Variant::Dvs),
+    ];
+    let sizes = (1..=2usize, 1..=2usize, 1..=3usize, 1..=3usize, 1..=2usize, 1..=4usize);
+    (variant, sizes, similarity()).prop_map(
+        |(variant, (y, x, wide, in_channels, mlp_ratio, time_steps), similarity)| {
+            let side = if variant == spikformer::Variant::Cifar { 4 } else { 16 };
+            Config::Spikformer(spikformer::Config {
+                variant,
+                image: [side * y, side * x],
+                in_channels,
+                classes: 3,
+                dim: 8 * wide,
+                depth: 1,
+                heads: [1, 2, 4][wide - 1],
+                mlp_ratio,
+                time_steps,
+                similarity,
+            })
+        },
+    )
+}
+
+/// Any Spike-driven Transformer.
+pub fn spike_driven() -> impl Strategy<Value = sdt::Config> {
+    let sizes = (1..=3usize, 1..=3usize, 1..=3usize, 1..=3usize, 1..=2usize, 1..=4usize);
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    (any::<[bool; 4]>(), sizes, flags, similarity()).prop_map(
+        |(pools, (y, x, wide, in_channels, mlp_ratio, time_steps), flags, similarity)| {
+            let pooling = Pooling(pools);
+            let (events, dvs_mode, tet, plif) = flags;
+            sdt::Config {
+                image: [y * pooling.stride(), x * pooling.stride()],
+                in_channels,
+                events,
+                classes: 3,
+                dim: 8 * wide,
+                depth: 2,
+                heads: [1, 4, 3][wide - 1],
+                mlp_ratio,
+                time_steps,
+                pooling,
+                dvs_mode,
+                tet,
+                spike_mode: if plif { SpikeMode::Plif } else { SpikeMode::Lif },
+                similarity,
+            }
+        },
+    )
+}
+
+/// Any STAtten network.
+pub fn statten() -> impl Strategy<Value = statten::Config> {
+    (spike_driven(), any::<prop::sample::Index>(), any::<bool>()).prop_map(|(host, pick, sdt)| {
+        let chunks: Vec<usize> =
+            (1..=host.time_steps).filter(|c| host.time_steps.is_multiple_of(*c)).collect();
+        let attention = if sdt { statten::Mode::Sdt } else { statten::Mode::Statten };
+        statten::Config { attention, ..statten::Config::on(&host, *pick.get(&chunks)) }
+    })
+}
+
+/// Any QKFormer.
+pub fn qkformer() -> impl Strategy<Value = qkformer::Config> {
+    let variant = prop_oneof![
+        Just(qkformer::Variant::Cifar),
+        Just(qkformer::Variant::Imagenet),
+        Just(qkformer::Variant::Dvs),
+    ];
+    let sizes = (1..=2usize, 1..=2usize, 1..=3usize, 1..=3usize, 1..=2usize, 1..=4usize);
+    let flags = (any::<bool>(), any::<bool>());
+    (variant, sizes, flags, vec(1..=2usize, 3), similarity()).prop_map(
+        |(variant, sizes, (batch_coupled, channels), mut depths, similarity)| {
+            let (y, x, wide, in_channels, mlp_ratio, time_steps) = sizes;
+            let (side, least) = match variant {
+                qkformer::Variant::Cifar => (4, 8),
+                qkformer::Variant::Imagenet => (16, 8),
+                qkformer::Variant::Dvs => (16, 16),
+            };
+            depths.truncate(if variant == qkformer::Variant::Dvs { 2 } else { 3 });
+            qkformer::Config {
+                variant,
+                image: [side * y, side * x],
+                in_channels,
+                classes: 3,
+                dim: least * wide,
+                depths,
+                heads: [1, 2, 3][wide - 1],
+                mlp_ratio,
+                time_steps,
+                qk_attention: if channels {
+                    qkformer::QkAttention::Channel
+                } else {
+                    qkformer::QkAttention::Token
+                },
+                batch_coupled,
+                similarity,
+            }
+        },
+    )
+}
+
+/// Any network of these systems.
+pub fn any_binary() -> impl Strategy<Value = Config> {
+    prop_oneof![
+        spikformer(),
+        spike_driven().prop_map(Config::SpikeDrivenTransformer),
+        statten().prop_map(Config::Statten),
+        qkformer().prop_map(Config::Qkformer),
+    ]
+}

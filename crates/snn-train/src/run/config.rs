@@ -1,0 +1,201 @@
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use snn_data::Augment;
+use tch::Tensor;
+
+use super::{RunError, overrides};
+use crate::{
+    loss,
+    optim::{AdamW, AdamWOptions, Cosine, Lamb, LambOptions, Optimizer, Sgd, SgdOptions},
+};
+
+/// Everything that a training run depends on: the content of a preset, and of `config.toml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name of the dataset.
+    pub dataset: String,
+    /// Folder of its files; none for a dataset that is part of the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    /// Times that the training images are gone through.
+    pub epochs: usize,
+    /// Images in a step.
+    pub batch: usize,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// `cpu`, or `cuda:N`.
+    pub device: String,
+    /// Numbers that training computes in.
+    #[serde(default)]
+    pub precision: PrecisionConfig,
+    /// The common norm that gradients are scaled down to; none leaves them as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<f64>,
+    /// Shape of the network; images are resized to its `image`.
+    pub model: snn_models::Config,
+    /// How gradients move the weights.
+    pub optimizer: OptimizerConfig,
+    /// How far they do, over time.
+    pub schedule: ScheduleConfig,
+    /// What is minimised.
+    pub loss: LossConfig,
+    /// What happens to training images.
+    #[serde(default)]
+    pub augment: Augment,
+}
+
+/// Numbers that training computes in; weights are kept in 32 bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrecisionConfig {
+    /// 32-bit floats.
+    #[default]
+    Single,
+    /// On a GPU, products of matrices in 16-bit floats, and a loss that is scaled so that their
+    /// gradients do not vanish. On a CPU the same as `single`.
+    Mixed,
+}
+
+/// An optimiser with its options.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum OptimizerConfig {
+    /// [`AdamW`].
+    Adamw(AdamWOptions),
+    /// [`Lamb`].
+    Lamb(LambOptions),
+    /// [`Sgd`].
+    Sgd(SgdOptions),
+}
+
+impl OptimizerConfig {
+    /// The optimiser of these parameters.
+    pub fn build(&self, parameters: Vec<(String, Tensor)>) -> Box<dyn Optimizer> {
+        match *self {
+            Self::Adamw(options) => Box::new(AdamW::new(parameters, options)),
+            Self::Lamb(options) => Box::new(Lamb::new(parameters, options)),
+            Self::Sgd(options) => Box::new(Sgd::new(parameters, options)),
+        }
+    }
+}
+
+/// A [`Cosine`] over all epochs; lengths are in epochs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleConfig {
+    /// Learning rate that the cosine starts from.
+    pub lr: f64,
+    /// Learning rate that the cosine ends at, and of the cool-down.
+    #[serde(default)]
+    pub min_lr: f64,
+    /// Learning rate that the warm-up starts from.
+    #[serde(default)]
+    pub warmup_lr: f64,
+    /// Length of the warm-up.
+    #[serde(default)]
+    pub warmup: f64,
+    /// Length of the cool-down at the end.
+    #[serde(default)]
+    pub cooldown: f64,
+}
+
+impl ScheduleConfig {
+    /// The schedule of a run of so many epochs.
+    pub fn cosine(&self, epochs: usize) -> Cosine {
+        let Self { lr, min_lr, warmup_lr, warmup, cooldown } = *self;
+        let length = (epochs as f64 - cooldown).max(0.0);
+        Cosine { lr, min_lr, warmup_lr, warmup, length, cooldown }
+    }
+}
+
+/// A loss with its options.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum LossConfig {
+    /// [`loss::cross_entropy`] of the logits, their mean over time where there are several.
+    CrossEntropy {
+        /// Share of the target that is spread over all classes.
+        #[serde(default)]
+        smoothing: f64,
+    },
+    /// [`loss::tet`], for networks that give logits at every time step.
+    Tet {
+        /// Share of the target that is spread over all classes.
+        #[serde(default)]
+        smoothing: f64,
+        /// Weight of the pull of all logits towards 1.
+        lambda: f64,
+    },
+}
+
+impl LossConfig {
+    /// The loss of logits `[B, K]` or `[T, B, K]` for targets `[B, K]`.
+    ///
+    /// # Errors
+    /// [`RunError::Steps`] if it needs logits of every time step and there are none.
+    pub fn of(&self, logits: &Tensor, targets: &Tensor) -> Result<Tensor, RunError> {
+        let steps = logits.dim() == 3;
+        match *self {
+            Self::CrossEntropy { smoothing } if steps => {
+                let mean = logits.mean_dim(0, false, None);
+                Ok(loss::cross_entropy(&mean, targets, smoothing))
+            }
+            Self::CrossEntropy { smoothing } => Ok(loss::cross_entropy(logits, targets, smoothing)),
+            Self::Tet { smoothing, lambda } if steps => {
+                Ok(loss::tet(logits, targets, smoothing, lambda))
+            }
+            Self::Tet { .. } => Err(RunError::Steps),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file like the presets; `changes` are `key=value`, with dots between nested keys.
+    ///
+    /// # Errors
+    /// [`RunError::Io`]; [`RunError::Config`] names the key, and those that are known.
+    pub fn load(path: &Path, changes: &[String]) -> Result<Self, RunError> {
+        let text = std::fs::read_to_string(path).map_err(RunError::io("read", path))?;
+        Self::parse(&path.display().to_string(), &text, changes)
+    }
+
+    /// As [`Config::load`], for the `text` of what a person knows as `origin`.
+    ///
+    /// # Errors
+    /// [`RunError::Config`].
+    pub fn parse(origin: &str, text: &str, changes: &[String]) -> Result<Self, RunError> {
+        let config: Self = overrides::parse(text, changes)
+            .map_err(|reason| RunError::Config { origin: origin.into(), reason })?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Checks the numbers that no part of a run checks for itself.
+    fn validate(&self) -> Result<(), RunError> {
+        let Self { epochs, batch, seed, clip, schedule, loss, augment, .. } = self;
+        let check = |key, ok: bool, found: &dyn ToString, expected| {
+            let wrong = || RunError::Value { key, found: found.to_string(), expected };
+            if ok { Ok(()) } else { Err(wrong()) }
+        };
+        let not_negative = |x: f64| x >= 0.0 && x.is_finite();
+        check("epochs", *epochs > 0, epochs, "at least 1")?;
+        check("batch", *batch > 0, batch, "at least 1")?;
+        check("seed", i64::try_from(*seed).is_ok(), seed, "at most 2^63 - 1")?;
+        let clip = clip.unwrap_or(1.0);
+        check("clip", clip > 0.0, &clip, "above 0")?;
+        for (key, value) in [
+            ("schedule.lr", schedule.lr),
+            ("schedule.min_lr", schedule.min_lr),
+            ("schedule.warmup_lr", schedule.warmup_lr),
+            ("schedule.warmup", schedule.warmup),
+            ("schedule.cooldown", schedule.cooldown),
+        ] {
+            check(key, not_negative(value), &value, "a finite number, 0 or more")?;
+        }
+        let (LossConfig::CrossEntropy { smoothing } | LossConfig::Tet { smoothing, .. }) = *loss;
+        check("loss.smoothing", (0.0..1.0).contains(&smoothing), &smoothing, "from 0 to below 1")?;
+        Ok(augment.validate()?)
+    }
+}

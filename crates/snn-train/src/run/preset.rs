@@ -1,0 +1,27 @@
+use super::{Config, RunError};
+
+macro_rules! embed {
+    ($($name:literal),* $(,)?) => {
+        /// Name and text of every preset.
+        const EMBEDDED: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("../../presets/", $name, ".toml")))),*];
+    };
+}
+
+embed!["digits", "mnist", "fashion-mnist", "cifar10"];
+
+/// Names of the presets, the default one first.
+pub fn preset_names() -> Vec<&'static str> {
+    EMBEDDED.iter().map(|(name, _)| *name).collect()
+}
+
+/// The preset of that name, after `changes` as for [`Config::load`].
+///
+/// # Errors
+/// [`RunError::Preset`] lists the names that exist; else as [`Config::parse`].
+pub fn preset(name: &str, changes: &[String]) -> Result<Config, RunError> {
+    match EMBEDDED.iter().find(|(known, _)| *known == name) {
+        Some((_, text)) => Config::parse(&format!("preset `{name}`"), text, changes),
+        None => Err(RunError::Preset { name: name.into(), known: preset_names() }),
+    }
+}

@@ -1,0 +1,262 @@
+use std::time::{Duration, Instant};
+
+use snn_core::{Pass, probe::Rates};
+use snn_data::{Batch, Dataset, Loader, LoaderConfig};
+use snn_models::{Frames, Network};
+use tch::Tensor;
+
+use super::{
+    Config, Metrics, PrecisionConfig, RunError, RunFolder, checkpoint::Checkpoint, evaluate,
+    scale::LossScale,
+};
+use crate::{
+    optim::{Optimizer, clip_grad_norm},
+    torch::{Precision, Torch, device},
+};
+
+/// A network with all that its training needs.
+pub struct Trainer {
+    config: Config,
+    backend: Torch,
+    network: Box<dyn Network<Torch>>,
+    optimizer: Box<dyn Optimizer>,
+    /// Of the loss in mixed precision; a run that goes on finds its factor again.
+    scale: Option<LossScale>,
+    train: Loader,
+    test: Loader,
+    metrics: Vec<Metrics>,
+}
+
+/// Told how training goes.
+pub trait Watch {
+    /// After every step.
+    fn step(&mut self, progress: &Progress);
+    /// After every epoch, once it is safe on the disk.
+    fn epoch(&mut self, metrics: &Metrics);
+}
+
+/// Where training is, with means over the epoch so far.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Epochs in all.
+    pub epochs: usize,
+    /// Step of the epoch, from 1.
+    pub step: usize,
+    /// Steps of the epoch.
+    pub steps: usize,
+    /// Mean loss.
+    pub loss: f64,
+    /// Share of images that were classified right.
+    pub accuracy: f64,
+    /// Images a second.
+    pub images_per_s: f64,
+    /// Spikes per neuron and time step.
+    pub firing_rate: f64,
+}
+
+/// Steps from one that is watched for its firing rates to the next: counting spikes takes time.
+const WATCHED: usize = 8;
+
+impl Trainer {
+    /// A network freshly drawn. `data` has the image size, channels and classes of the model.
+    ///
+    /// # Errors
+    /// [`RunError`] if the parts of the configuration do not fit each other or the data.
+    pub fn new(config: Config, data: &Dataset) -> Result<Self, RunError> {
+        let backend = Torch::new(device(&config.device)?, Precision::Single)?;
+        let (network, _) = config.model.draw(&backend, config.seed)?;
+        Self::assemble(config, data, backend, network)
+    }
+
+    /// The network of the newest checkpoint in `folder`, or a fresh one if there is none.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`], and if the checkpoint is damaged or of another configuration.
+    pub fn resume(config: Config, data: &Dataset, folder: &RunFolder) -> Result<Self, RunError> {
+        let Some(checkpoint) = Checkpoint::load(folder)? else {
+            return Self::new(config, data);
+        };
+        let unfit = |source| RunError::Checkpoint { path: Checkpoint::path(folder), source };
+        let backend = Torch::new(device(&config.device)?, Precision::Single)?;
+        let network = config.model.load(&backend, &checkpoint.model).map_err(unfit)?;
+        let mut trainer = Self::assemble(config, data, backend, network)?;
+        trainer.optimizer.restore(&checkpoint.optimizer).map_err(unfit)?;
+        trainer.metrics = checkpoint.metrics;
+        Ok(trainer)
+    }
+
+    fn assemble(
+        config: Config,
+        data: &Dataset,
+        backend: Torch,
+        network: Box<dyn Network<Torch>>,
+    ) -> Result<Self, RunError> {
+        check(&config, data)?;
+        let loader = LoaderConfig { batch: config.batch, seed: config.seed, ..Default::default() };
+        let test = Loader::new(data.test_source()?, loader.clone())?;
+        // A last batch of a few images would make BatchNorm's statistics jump.
+        let loader =
+            LoaderConfig { shuffle: true, drop_last: true, mix: config.augment.mix.clone(), ..loader };
+        let train = Loader::new(data.train_source(&config.augment)?, loader)?;
+        let optimizer = config.optimizer.build(backend.parameters());
+        let mixed = config.precision == PrecisionConfig::Mixed;
+        let scale = mixed.then(LossScale::default);
+        let metrics = Vec::new();
+        Ok(Self { config, backend, network, optimizer, scale, train, test, metrics })
+    }
+
+    /// What every finished epoch brought.
+    pub fn metrics(&self) -> &[Metrics] {
+        &self.metrics
+    }
+
+    /// Trains up to the last epoch. After each, everything is in `folder`.
+    ///
+    /// # Errors
+    /// [`RunError::Diverged`]; [`RunError::Write`]; [`RunError::Data`]. The folder then holds the
+    /// last epoch that ended.
+    pub fn run(&mut self, folder: &RunFolder, watch: &mut dyn Watch) -> Result<(), RunError> {
+        while self.metrics.len() < self.config.epochs {
+            let start = Instant::now();
+            let trained = self.epoch(watch)?;
+            let seconds = start.elapsed();
+            let tested = evaluate::evaluate(&self.backend, &*self.network, &self.test)?;
+            let metrics = Metrics {
+                epoch: self.metrics.len() + 1,
+                train_loss: trained.loss / trained.images,
+                train_accuracy: trained.right / trained.images,
+                test_loss: tested.loss,
+                test_accuracy: tested.accuracy,
+                firing_rate: tested.firing_rate,
+                images_per_s: trained.images / seconds.as_secs_f64(),
+                seconds: start.elapsed().as_secs_f64(),
+            };
+            self.metrics.push(metrics.clone());
+            let checkpoint = Checkpoint {
+                metrics: self.metrics.clone(),
+                model: self.backend.weights(),
+                optimizer: self.optimizer.state(),
+            };
+            checkpoint.save(folder)?;
+            watch.epoch(&metrics);
+        }
+        Ok(())
+    }
+
+    /// One time through the training images.
+    fn epoch(&mut self, watch: &mut dyn Watch) -> Result<Sums, RunError> {
+        let epoch = self.metrics.len();
+        let schedule = self.config.schedule.cosine(self.config.epochs);
+        let steps = self.train.len();
+        let start = Instant::now();
+        let mut sums = Sums::default();
+        let mut rates = Rates::new();
+        for (step, batch) in self.train.epoch(epoch).enumerate() {
+            let batch = batch?;
+            let lr = schedule.at(epoch as f64 + step as f64 / steps as f64);
+            let watched = step % WATCHED == 0;
+            let (loss, right) = self.step(&batch, lr, watched.then_some(&mut rates))?;
+            if !loss.is_finite() {
+                return Err(RunError::Diverged { loss, epoch: epoch + 1, step: step + 1, lr });
+            }
+            sums.add(&batch, loss, right);
+            let spent = start.elapsed().max(Duration::from_nanos(1));
+            watch.step(&Progress {
+                epoch: epoch + 1,
+                epochs: self.config.epochs,
+                step: step + 1,
+                steps,
+                loss: sums.loss / sums.images,
+                accuracy: sums.right / sums.images,
+                images_per_s: sums.images / spent.as_secs_f64(),
+                firing_rate: rates.mean(),
+            });
+        }
+        Ok(sums)
+    }
+
+    /// One update of the weights. Gives the loss, and the images that were classified right; a
+    /// loss that is not finite updates nothing.
+    fn step(
+        &mut self,
+        batch: &Batch,
+        lr: f64,
+        rates: Option<&mut Rates>,
+    ) -> Result<(f64, f64), RunError> {
+        let input = Frames::new(&self.backend, &batch.inputs);
+        let targets = evaluate::targets(&self.backend, batch);
+        let mut pass = Pass::train(&self.backend);
+        if let Some(rates) = rates {
+            pass = pass.with_probe(rates);
+        }
+        let (logits, loss) = tch::autocast(self.scale.is_some(), || {
+            let logits = self.network.forward(&mut pass, &input);
+            let loss = self.config.loss.of(logits.tensor(), &targets);
+            (logits, loss)
+        });
+        let loss = loss?;
+        let value = loss.double_value(&[]);
+        if value.is_finite() {
+            self.update(&loss, lr);
+        }
+        Ok((value, evaluate::right(&self.backend, &logits, batch)))
+    }
+
+    /// Moves the weights down the gradient of `loss`.
+    fn update(&mut self, loss: &Tensor, lr: f64) {
+        self.optimizer.zero_grad();
+        let parameters = self.backend.parameters();
+        match &mut self.scale {
+            None => loss.backward(),
+            Some(scale) => {
+                (loss * scale.factor).backward();
+                if !scale.unscale(&parameters) {
+                    return;
+                }
+            }
+        }
+        if let Some(norm) = self.config.clip {
+            clip_grad_norm(&parameters, norm);
+        }
+        self.optimizer.step(lr);
+    }
+}
+
+/// What adds up over the steps of an epoch.
+#[derive(Default)]
+struct Sums {
+    images: f64,
+    loss: f64,
+    right: f64,
+}
+
+impl Sums {
+    fn add(&mut self, batch: &Batch, loss: f64, right: f64) {
+        let images = batch.len() as f64;
+        self.images += images;
+        self.loss += loss * images;
+        self.right += right;
+    }
+}
+
+/// Checks that the model takes what the dataset has.
+fn check(config: &Config, data: &Dataset) -> Result<(), RunError> {
+    let input = config.model.input();
+    let size = vec![input.height, input.width, input.channels];
+    let frames = vec![if input.events { input.time_steps } else { 1 }];
+    let pairs = [
+        ("images of height x width x channels", data.train.shape().to_vec(), size),
+        ("classes:", vec![data.train.classes()], vec![config.model.classes()]),
+        ("frames in a sample:", vec![1], frames),
+    ];
+    for (what, found, expected) in pairs {
+        if found != expected {
+            let text = |x: &[usize]| x.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
+            return Err(RunError::Dataset { what, expected: text(&expected), found: text(&found) });
+        }
+    }
+    let (batch, images) = (config.batch, data.train.len());
+    if batch > images { Err(RunError::Batch { batch, images }) } else { Ok(()) }
+}

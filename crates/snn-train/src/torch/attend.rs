@@ -1,0 +1,5 @@
+use snn_attn::Attend;
+
+use super::Torch;
+
+impl Attend for Torch {}
