@@ -28,8 +28,12 @@ pub(crate) fn calibrate(
 ) -> Result<()> {
     let mut rng = ChaCha8Rng::seed_from_u64(draw.seed);
     rng.set_stream(1);
-    let norms: Vec<String> =
-        weights.tensors.keys().filter_map(|name| name.strip_suffix(".running_var")).map(String::from).collect();
+    let norms: Vec<String> = weights
+        .tensors
+        .keys()
+        .filter_map(|name| name.strip_suffix(".running_var"))
+        .map(String::from)
+        .collect();
     for norm in &norms {
         let channels = weights.get(&format!("{norm}.weight")).map_or(0, |t| t.shape()[0]);
         let gain = |rng: &mut ChaCha8Rng| 0.8 + 0.4 * uniform(rng);

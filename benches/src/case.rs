@@ -59,7 +59,8 @@ impl Case {
         ensure!(!shape.events, "`{name}` takes event frames, expected images");
         let mut rng = ChaCha8Rng::seed_from_u64(draw.seed);
         let pixels = [draw.images, shape.channels, shape.height, shape.width];
-        let input = ArrayD::from_shape_simple_fn(IxDyn(&pixels), || StandardNormal.sample(&mut rng));
+        let input =
+            ArrayD::from_shape_simple_fn(IxDyn(&pixels), || StandardNormal.sample(&mut rng));
         let (_, mut weights) = config.draw(&Outline, draw.seed)?;
         calibrate(&config, &mut weights, &input, draw)?;
         let logits = ArrayD::zeros(vec![draw.images, config.classes()]);
@@ -80,7 +81,9 @@ impl Case {
         let place = path.display();
         let metadata = std::mem::take(&mut weights.metadata);
         let name = metadata.get("model").with_context(|| {
-            format!("{place} has no `model` in its metadata, expected a case such as `bench` writes")
+            format!(
+                "{place} has no `model` in its metadata, expected a case such as `bench` writes"
+            )
         })?;
         let steps = match metadata.get("T") {
             Some(text) => text.parse().with_context(|| {

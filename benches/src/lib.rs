@@ -21,6 +21,12 @@
 pub mod agreement;
 mod calibrate;
 pub mod case;
+pub mod contest;
+pub mod inputs;
 pub mod machine;
+pub mod report;
+pub mod serve;
+pub mod suite;
+pub mod work;
 
 pub use case::Case;

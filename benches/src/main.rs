@@ -1,17 +1,195 @@
-fn main() -> anyhow::Result<()> {
-    use std::time::Instant;
-    for name in std::env::args().skip(1) {
-        let t = Instant::now();
-        let case = snn_benches::Case::draw(&name, snn_benches::case::config(&name, 4)?, snn_benches::case::Draw::default())?;
-        println!("{name} drawn in {:?}", t.elapsed());
-        let t = Instant::now();
-        let r = snn_benches::agreement::Recording::new(&case, 2)?;
-        println!("recorded 2 in {:?} rate {} macs {} busy {}", t.elapsed(), r.rate(), r.macs(), r.busy());
-        for p in snn_core::packed::Precision::ALL {
-            let t = Instant::now();
-            let a = snn_benches::agreement::agreement(&snn_core::Packed::new(p), &case, &r)?;
-            println!("{} {:?} flipped {}/{} logit {}", p.name(), t.elapsed(), a.flipped, a.compared, a.logit_error);
+//! `snn-bench`: the engine beside its rivals.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use ndarray::Axis;
+use snn_benches::{
+    Case,
+    agreement::greatest_difference,
+    contest::median,
+    report,
+    serve::{self, Work, serve},
+    suite::{self, Options, Results, precision},
+    work::{Attention, Classify, Fire},
+};
+use snn_core::{Weights, files::write_atomic, packed::Precision};
+
+/// Measures the engine beside the engines that people use today
+///
+/// Everybody computes the same from the same file, each in a process of its own.
+/// Answers are compared first; then all are timed by turns, so that a slow minute of
+/// the machine hits all of them. Writes results.json and report.md.
+#[derive(Parser)]
+#[command(
+    name = "snn-bench",
+    disable_help_subcommand = true,
+    args_conflicts_with_subcommands = true,
+    after_help = "Example: cargo xtask bench --model spikformer-4-384 --batch 1,16"
+)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Time the engine alone on a case file: weights, `input` and `logits`
+    Case {
+        /// The file
+        file: PathBuf,
+        /// Images at once
+        #[arg(long, default_value_t = 1)]
+        batch: usize,
+        /// Threads
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
+        /// exact, f32, i16 or i8
+        #[arg(long, default_value = "exact", value_parser = precision)]
+        precision: Precision,
+        /// Seconds to spend
+        #[arg(long, default_value_t = 4.0)]
+        seconds: f64,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take part in a contest
+    #[command(hide = true)]
+    Work {
+        suite: suite::Suite,
+        #[arg(long)]
+        case: PathBuf,
+        #[arg(long, default_value_t = 1)]
+        batch: usize,
+        #[arg(long)]
+        threads: usize,
+        #[arg(long, default_value = "exact", value_parser = precision)]
+        precision: Precision,
+        #[arg(long, default_value_t = 1)]
+        heads: usize,
+        #[arg(long)]
+        neuron: bool,
+        #[arg(long)]
+        answer: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        None => compare(&cli.options),
+        Some(Command::Case { file, batch, threads, precision, seconds, json }) => {
+            time_case(&file, batch, threads, precision, seconds, json)
+        }
+        Some(Command::Work { suite, case, batch, threads, precision, heads, neuron, answer }) => {
+            work(suite, &case, (batch, precision), (heads, neuron), threads, &answer)
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
         }
     }
+}
+
+fn compare(options: &Options) -> Result<()> {
+    let (json, page) = (options.out.join("results.json"), options.out.join("report.md"));
+    // After every contest: an interrupted run keeps what it has.
+    suite::run(options, |results: &Results| {
+        let text = serde_json::to_vec_pretty(results).context("cannot write JSON")?;
+        write_atomic(&json, &text).with_context(|| format!("cannot write {}", json.display()))?;
+        let text = report::markdown(results);
+        write_atomic(&page, text.as_bytes())
+            .with_context(|| format!("cannot write {}", page.display()))?;
+        if let Some(contest) = results.contests.last() {
+            println!("{}", report::section(contest));
+        }
+        Ok(())
+    })?;
+    println!("written: {}, {}", page.display(), json.display());
     Ok(())
+}
+
+fn time_case(
+    file: &std::path::Path,
+    batch: usize,
+    threads: usize,
+    precision: Precision,
+    seconds: f64,
+    json: bool,
+) -> Result<()> {
+    use_threads(threads)?;
+    let case = Case::load(file)?;
+    let mut classify = Classify::new(&case, batch, precision)?;
+    let expected = case.logits.slice_axis(Axis(0), (..batch).into()).mapv(f64::from);
+    drop(case.weights);
+    let error = greatest_difference(&classify.logits(), &expected);
+    let start = std::time::Instant::now();
+    let mut times = Vec::new();
+    while times.len() < 5 || start.elapsed().as_secs_f64() < seconds {
+        times.push(serve::time(&mut classify));
+    }
+    let (middle, least) = (median(&times), times.iter().copied().fold(f64::INFINITY, f64::min));
+    let middle = middle.context("no run")?;
+    let memory = snn_cli::measure::peak_rss_mb();
+    if json {
+        let found = serde_json::json!({
+            "model": case.name, "batch": batch, "threads": threads,
+            "precision": precision.name(), "median_s": middle, "min_s": least,
+            "runs": times.len(), "max_logit_error": error, "peak_rss_mb": memory,
+        });
+        println!("{found}");
+    } else {
+        println!(
+            "{}, batch {batch}, {threads} threads, {}: median {:.2} ms an image, least {:.2}, \
+             {} runs; logits within {error:.1e}; {:.0} MB at most",
+            classify.about(),
+            case.name,
+            middle / batch as f64 * 1e3,
+            least / batch as f64 * 1e3,
+            times.len(),
+            memory.unwrap_or(f64::NAN)
+        );
+    }
+    Ok(())
+}
+
+fn work(
+    suite: suite::Suite,
+    case: &std::path::Path,
+    (batch, precision): (usize, Precision),
+    (heads, neuron): (usize, bool),
+    threads: usize,
+    answer: &std::path::Path,
+) -> Result<()> {
+    use_threads(threads)?;
+    let tensor = |file: &Weights, name: &str| {
+        let found = file.get(name).map(snn_core::Tensor::to_f32);
+        found.with_context(|| format!("{} holds no tensor `{name}`", case.display()))
+    };
+    match suite {
+        suite::Suite::Models => {
+            serve(|| Classify::new(&Case::load(case)?, batch, precision), answer)
+        }
+        suite::Suite::Lif => serve(|| Ok(Fire::new(&tensor(&Weights::load(case)?, "x")?)), answer),
+        suite::Suite::Attention => serve(
+            || {
+                let file = Weights::load(case)?;
+                let spikes = |name| Ok::<_, anyhow::Error>(tensor(&file, name)?.mapv(|x| x != 0.0));
+                Ok(Attention::new([&spikes("q")?, &spikes("k")?, &spikes("v")?], heads, neuron))
+            },
+            answer,
+        ),
+    }
+}
+
+fn use_threads(threads: usize) -> Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    pool.build_global().context("cannot start threads")
 }

@@ -37,8 +37,7 @@ pub fn serve<W: Work>(prepare: impl FnOnce() -> Result<W>, answer: &Path) -> Res
     let setup = start.elapsed().as_secs_f64();
     let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
     drop(values);
-    std::fs::write(answer, bytes)
-        .with_context(|| format!("cannot write {}", answer.display()))?;
+    std::fs::write(answer, bytes).with_context(|| format!("cannot write {}", answer.display()))?;
     say(&json!({"about": work.about(), "setup_s": setup}))?;
     for line in stdin().lock().lines() {
         let line = line.context("cannot read from standard input")?;

@@ -1,11 +1,14 @@
 //! What a person types: `cargo xtask train`, `cargo xtask test` and the rest.
 //!
-//! This program only finds or installs libtorch and starts other programs: `cargo`, and `snn` of
-//! the crate `snn-cli`. It links neither libtorch nor the crates of the workspace.
+//! This program only finds or installs libtorch and starts other programs: `cargo`, `snn` of the
+//! crate `snn-cli`, and `snn-bench` of `snn-benches`. It links neither libtorch nor the crates of
+//! the workspace.
 
+mod bench;
 mod cargo;
 mod ci;
 mod libtorch;
+mod program;
 mod snn;
 
 use std::ffi::OsString;
@@ -60,8 +63,11 @@ enum Command {
     /// List datasets and prepare them (`snn data`)
     #[command(after_help = "Example: cargo xtask data --help")]
     Data(Passed),
-    /// Measure how fast models run (`snn bench`)
-    #[command(after_help = "Example: cargo xtask bench --help")]
+    /// Measure how fast models run, beside the engines that people use today
+    ///
+    /// Those come from a private Python environment in the user's cache (700 MB to download), made
+    /// by the first call that needs it; `--no-rivals` does without.
+    #[command(after_help = "Example: cargo xtask bench --model spikformer-4-384")]
     Bench(Passed),
     /// Run the tests of the workspace
     #[command(after_help = "Example: cargo xtask test --light -- --nocapture")]
@@ -78,11 +84,11 @@ enum Command {
     Ci,
 }
 
-/// Arguments that `snn` reads, `--help` among them.
+/// Arguments that the program reads, `--help` among them.
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 struct Passed {
-    /// Handed to `snn`; `--help` lists them
+    /// Handed to the program; `--help` lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<OsString>,
 }
@@ -107,7 +113,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Golden(Passed { args }) => snn::run("golden", &args),
         Command::Import(Passed { args }) => snn::run("import", &args),
         Command::Data(Passed { args }) => snn::run("data", &args),
-        Command::Bench(Passed { args }) => snn::run("bench", &args),
+        Command::Bench(Passed { args }) => bench::run(&args),
         Command::Test { light: true, args } => cargo::replace(cargo::command("test").args(args)),
         Command::Test { light: false, args } => {
             let libtorch = libtorch::obtain()?;

@@ -1,16 +1,11 @@
 //! Building the program `snn` and becoming it.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::Duration;
+use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
-use crate::{cargo, libtorch};
+use crate::{cargo, libtorch, program};
 
 /// What a call of `snn` asks of the way it is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +24,7 @@ impl Torch {
         match (subcommand, backend(args)) {
             _ if asks_for_help => Self::Unused,
             ("train", _) => Self::Required,
-            ("eval" | "run" | "golden" | "bench", Some(name)) if name == "torch" => Self::Required,
+            ("eval" | "run" | "golden", Some(name)) if name == "torch" => Self::Required,
             ("golden", None) => Self::Welcome,
             _ => Self::Unused,
         }
@@ -61,7 +56,7 @@ pub fn run(subcommand: &str, args: &[OsString]) -> Result<ExitCode> {
             }
         },
     };
-    let program = program(&mut build)?;
+    let program = program::build(&mut build, "snn-cli", "snn")?;
     cargo::replace(Command::new(program).arg(subcommand).args(args))
 }
 
@@ -73,42 +68,6 @@ fn on_libtorch(libtorch: &libtorch::Libtorch) -> Command {
     let mut build = cargo::with_libtorch("build", libtorch);
     build.args(["--features", "torch"]);
     build
-}
-
-/// Lets cargo build `snn`, silently if that is quick, and says where the program is.
-fn program(build: &mut Command) -> Result<PathBuf> {
-    build
-        .args(["--quiet", "--release", "--package", "snn-cli", "--bin", "snn"])
-        .arg("--message-format=json-render-diagnostics")
-        .stdout(Stdio::piped());
-    let mut cargo = build.spawn().context("cannot start cargo")?;
-    let stdout = cargo.stdout.take().context("cargo has no standard output")?;
-    let (send, received) = mpsc::channel();
-    thread::spawn(move || send.send(executable(stdout)));
-    let found = match received.recv_timeout(Duration::from_secs(1)) {
-        Err(RecvTimeoutError::Timeout) => {
-            eprintln!("building snn (the first time takes a few minutes)");
-            received.recv()?
-        }
-        quick => quick?,
-    };
-    let status = cargo.wait().context("cannot wait for cargo")?;
-    if !status.success() {
-        bail!("cargo could not build snn ({status}); the reason is above");
-    }
-    found.context("cannot read what cargo says")?.context("cargo built snn and did not say where")
-}
-
-/// The path of `snn` in cargo's messages, which are one JSON object a line.
-fn executable(messages: impl Read) -> std::io::Result<Option<PathBuf>> {
-    let mut found = None;
-    for line in BufReader::new(messages).lines() {
-        let message: serde_json::Value = serde_json::from_str(&line?).unwrap_or_default();
-        if message["target"]["name"] == "snn" {
-            found = message["executable"].as_str().map(PathBuf::from).or(found);
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]
@@ -126,7 +85,6 @@ mod tests {
         assert_eq!(torch("eval x.safetensors --backend torch"), Torch::Required);
         assert_eq!(torch("run --backend=torch x"), Torch::Required);
         assert_eq!(torch("golden --backend torch"), Torch::Required);
-        assert_eq!(torch("bench --backend torch"), Torch::Required);
         assert_eq!(torch("golden"), Torch::Welcome);
         assert_eq!(torch("golden --backend packed"), Torch::Unused);
         assert_eq!(torch("golden --backend=reference"), Torch::Unused);
@@ -137,19 +95,5 @@ mod tests {
         assert_eq!(torch("import x.pth"), Torch::Unused);
         assert_eq!(torch("data"), Torch::Unused);
         assert_eq!(torch("train --help"), Torch::Unused);
-    }
-
-    #[test]
-    fn the_program_is_found_among_the_messages() {
-        let messages = concat!(
-            r#"{"reason":"compiler-artifact","target":{"name":"snn_core"},"executable":null}"#,
-            "\nnot json\n",
-            r#"{"reason":"compiler-artifact","target":{"name":"snn"},"executable":"/t/snn"}"#,
-            "\n",
-            r#"{"reason":"build-finished","success":true}"#,
-        );
-        let found = executable(messages.as_bytes()).unwrap();
-        assert_eq!(found, Some(PathBuf::from("/t/snn")));
-        assert_eq!(executable(&b"{\"reason\":\"build-finished\"}\n"[..]).unwrap(), None);
     }
 }

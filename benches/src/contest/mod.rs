@@ -11,6 +11,8 @@ use serde::Serialize;
 
 use process::Process;
 
+use crate::agreement::Agreement;
+
 /// Seconds that a turn should last.
 const TURN: f64 = 0.3;
 /// Runs of a turn at most.
@@ -48,6 +50,8 @@ pub struct Verdict {
     pub accepted: bool,
     /// How near it is to the expected one.
     pub text: String,
+    /// Spike by spike, where spikes can be seen.
+    pub spikes: Option<Agreement>,
 }
 
 /// What came of one entry.
@@ -61,26 +65,20 @@ pub struct Measured {
     pub about: String,
     /// How its answer compares.
     pub answer: String,
+    /// Spike by spike, where spikes can be seen.
+    pub spikes: Option<Agreement>,
     /// Why it was not timed, if it was not.
     pub failure: Option<String>,
     /// Seconds to load, compile and answer first.
     pub setup_s: f64,
+    /// Median of [`Measured::seconds`], if there are any.
+    pub median_s: Option<f64>,
+    /// The shortest of them.
+    pub min_s: Option<f64>,
     /// Seconds of each run that counts.
     pub seconds: Vec<f64>,
     /// Greatest memory of its process, in MB (10^6 bytes).
     pub peak_rss_mb: Option<f64>,
-}
-
-impl Measured {
-    /// Median of the runs in seconds, if there were any.
-    pub fn median(&self) -> Option<f64> {
-        median(&self.seconds)
-    }
-
-    /// Shortest run in seconds.
-    pub fn least(&self) -> Option<f64> {
-        self.seconds.iter().copied().reduce(f64::min)
-    }
 }
 
 /// The median; the mean of the two in the middle of an even number.
@@ -113,8 +111,11 @@ pub fn hold(
             side: entry.side,
             about: String::new(),
             answer: String::new(),
+            spikes: None,
             failure: None,
             setup_s: 0.0,
+            median_s: None,
+            min_s: None,
             seconds: Vec::new(),
             peak_rss_mb: None,
         };
@@ -129,7 +130,7 @@ pub fn hold(
                 let (words, _) = bytes.as_chunks::<4>();
                 let answer: Vec<f32> = words.iter().map(|w| f32::from_le_bytes(*w)).collect();
                 let verdict = judge(&measured.name, &answer);
-                measured.answer = verdict.text;
+                (measured.answer, measured.spikes) = (verdict.text, verdict.spikes);
                 if !verdict.accepted {
                     measured.failure = Some("its answer is another".into());
                 }
@@ -152,10 +153,14 @@ pub fn hold(
             Some(Err(error)) => measured.failure = Some(format!("{error:#}")),
             None => {}
         }
+        measured.median_s = median(&measured.seconds);
+        measured.min_s = measured.seconds.iter().copied().reduce(f64::min);
         measured
     };
     eprintln!();
-    Ok(running.into_iter().map(end).collect())
+    let mut found: Vec<Measured> = running.into_iter().map(end).collect();
+    found.sort_by_key(|measured| measured.side == Side::Ours); // rivals first, to be read
+    Ok(found)
 }
 
 /// A run that wakes threads and caches, then as many as fill a turn.

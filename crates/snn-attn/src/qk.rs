@@ -1,6 +1,6 @@
 //! Q-K attention: queries alone decide which keys pass, at linear cost.
 //!
-//! Source: Zhou et al., *QKFormer*, NeurIPS 2024, section 3.2.
+//! Source: Zhou et al., *QKFormer*, NeurIPS 2024.
 
 use snn_core::Signal;
 

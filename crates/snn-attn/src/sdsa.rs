@@ -15,7 +15,7 @@ use crate::{
 /// and value agree. With `planes`, the products are max-pooled as
 /// [`pool_head_planes`] does with that many heads. The roles are those of the
 /// released code; the paper calls them value, query and key. Source: Yao et
-/// al., *Spike-driven Transformer*, NeurIPS 2023, eq. 15.
+/// al., *Spike-driven Transformer*, NeurIPS 2023.
 pub fn sdsa1<B: Attend>(
     backend: &B,
     [q, k, v]: [&B::Spikes; 3],

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::ValueEnum;
 use snn_attn::Attend;
-use snn_core::Reference;
+use snn_core::{Packed, Reference, packed::Precision};
 
 /// A backend that a person can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -12,6 +12,14 @@ pub enum Choice {
     Reference,
     /// The same in 64 bits: the oracle
     ReferenceF64,
+    /// Packed bits: every spike is that of 64-bit floats
+    Packed,
+    /// Packed bits, three-byte tables
+    PackedF32,
+    /// Packed bits, two-byte tables
+    PackedI16,
+    /// Packed bits, one-byte tables: the fastest
+    PackedI8,
     /// libtorch, on a GPU if there is one
     Torch,
 }
@@ -37,6 +45,10 @@ impl Choice {
         match self {
             Self::Reference => job.run(&Reference::<f32>::new()),
             Self::ReferenceF64 => job.run(&Reference::<f64>::new()),
+            Self::Packed => job.run(&Packed::new(Precision::Exact)),
+            Self::PackedF32 => job.run(&Packed::new(Precision::F32)),
+            Self::PackedI16 => job.run(&Packed::new(Precision::I16)),
+            Self::PackedI8 => job.run(&Packed::new(Precision::I8)),
             Self::Torch => torch(job),
         }
     }
@@ -47,6 +59,17 @@ impl Choice {
         Self::value_variants().iter().copied().filter(|&choice| !absent(choice)).collect()
     }
 
+    /// Whether its spikes are those of the authors' code: the faster forms of the packed engine
+    /// flip some.
+    pub const fn keeps_spikes(self) -> bool {
+        !matches!(self, Self::PackedF32 | Self::PackedI16 | Self::PackedI8)
+    }
+
+    /// Whether it can run a network as it is trained.
+    pub const fn trains(self) -> bool {
+        matches!(self, Self::Reference | Self::ReferenceF64 | Self::Torch)
+    }
+
     /// Its name on the command line.
     pub fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
@@ -55,8 +78,8 @@ impl Choice {
 
 #[cfg(feature = "torch")]
 fn torch<J: Job>(job: J) -> Result<J::Output> {
-    use snn_train::torch::{Precision, Torch};
-    let backend = Torch::new(tch::Device::cuda_if_available(), Precision::Single)?;
+    use snn_train::torch::{Precision as Kind, Torch};
+    let backend = Torch::new(tch::Device::cuda_if_available(), Kind::Single)?;
     tch::no_grad(|| job.run(&backend))
 }
 

@@ -17,7 +17,7 @@
 //! let (network, _) = model.draw(&backend, 1)?;
 //! let found = measure::evaluate(&backend, &*network, &digits, 2, |_| ())?;
 //! assert_eq!(found.samples(), 3);
-//! assert!(found.energy.total().ac > 0.0);
+//! assert!(found.energy.total().mac > 0.0);
 //! # Ok::<(), anyhow::Error>(())
 //! ```
 

@@ -202,7 +202,7 @@ fn an_image_of_the_wrong_size_or_none() {
 fn a_loss_that_is_no_number() {
     let parent = tempfile::tempdir().unwrap();
     let out = parent.path().join("out");
-    let wild = ["--set", "schedule={lr=1e30}", "--set", "optimizer={kind='sgd'}"];
+    let wild = ["--set", "schedule={lr=1e30, min_lr=1e30}", "--set", "optimizer={kind='sgd'}"];
     let message = fails(train("digits", &out).args(wild));
     says(&message, &["epoch 1", "step", "1.0e30", "diverged", "`schedule.lr`", "clip"]);
     assert_eq!(names(&out), ["config.toml", "lock"]);

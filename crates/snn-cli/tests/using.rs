@@ -9,7 +9,7 @@ use std::{
 
 use common::{fails, says, snn, succeeds, text};
 use serde_json::Value;
-use snn_core::Reference;
+use snn_core::{Reference, Tensor, Weights};
 use snn_models::Config;
 
 const CONFIG: &str = r#"
@@ -29,11 +29,22 @@ mlp_ratio = 1
 time_steps = 2
 "#;
 
-/// A run folder with an untrained network.
-fn run(parent: &Path) -> PathBuf {
+/// The network, with weights that make it fire.
+fn network() -> (Config, Weights) {
     let table: toml::Table = CONFIG.parse().unwrap();
     let model: Config = table["model"].clone().try_into().unwrap();
-    let (_, weights) = model.draw(&Reference::<f32>::new(), 5).unwrap();
+    let (_, mut weights) = model.draw(&Reference::<f32>::new(), 5).unwrap();
+    for (name, tensor) in &mut weights.tensors {
+        if name.contains("_bn") && name.ends_with(".weight") {
+            *tensor = Tensor::F32(tensor.to_f32() * 8.0).into();
+        }
+    }
+    (model, weights)
+}
+
+/// A run folder with that network.
+fn run(parent: &Path) -> PathBuf {
+    let (_, weights) = network();
     let run = parent.join("run");
     fs::create_dir(&run).unwrap();
     fs::write(run.join("config.toml"), CONFIG).unwrap();
@@ -60,8 +71,10 @@ fn eval_measures() {
     let number = |key: &str| found[key].as_f64().unwrap();
     assert!((0.0..1.0).contains(&number("accuracy")) && number("firing_rate") > 0.0);
     assert!((number("images_per_s") * number("ms_per_image") - 1000.0).abs() < 1e-6);
-    // The first convolution takes real numbers, once for both time steps: 3x3, 1 channel, 8x8.
-    assert_eq!(number("mac"), (3 * 3 * 8 * 8) as f64);
+    // Two layers take real numbers. The image is convolved once for both time steps: 3x3, 1
+    // channel, 8x8; the head reads the mean over time: 8 channels, 10 classes.
+    assert_eq!(number("mac"), (3 * 3 * 8 * 8 + 8 * 10) as f64);
+    assert!(number("ac") > 0.0);
     assert!((number("ac") * 0.9 + number("mac") * 4.6 - number("energy_pj")).abs() < 1e-3);
     assert_eq!(found["backend"], "reference");
     // What does not depend on the clock depends on nothing else: not on the batch either.
@@ -108,11 +121,10 @@ fn models_lists_what_the_zoo_has() {
 /// A golden file of the network of [`CONFIG`], with its own outputs; `wrong` is added to a logit.
 fn golden(path: &Path, wrong: f32) {
     use ndarray::{ArrayD, IxDyn};
-    use snn_core::{Backend, Input, Pass, Signal, Tensor};
-    let table: toml::Table = CONFIG.parse().unwrap();
-    let model: Config = table["model"].clone().try_into().unwrap();
+    use snn_core::{Backend, Input, Pass, Signal};
+    let (model, mut weights) = network();
     let backend = Reference::<f64>::new();
-    let (network, mut weights) = model.draw(&backend, 5).unwrap();
+    let network = model.load(&backend, &weights).unwrap();
     let image = ArrayD::from_shape_fn(IxDyn(&[2, 1, 8, 8]), |i| (i[0] + i[2] * i[3]) as f32 / 20.0);
     let input = snn_models::Frames::from_torch_layout(&backend, &image);
     let mut rates = snn_core::probe::Rates::new();
@@ -163,9 +175,9 @@ fn golden_checks_every_backend() {
 fn golden_refuses_what_it_does_not_know() {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("other");
-    let mut weights = snn_core::Weights::default();
+    let mut weights = Weights::default();
     let scalar = ndarray::arr0(0.0).into_dyn();
-    weights.insert("input", snn_core::Tensor::F32(scalar));
+    weights.insert("input", Tensor::F32(scalar));
     weights.save(&path).unwrap();
     says(&fails(snn(["golden"]).arg(&path)), &["other", "`system` is missing"]);
     weights.metadata.insert("system".into(), "brain".into());

@@ -2,8 +2,9 @@
 //! transformers.
 //!
 //! A network is written once, generic over a [`Backend`]; [`Reference`] is the
-//! obvious one. Tensors say what they are: spikes, sums of spikes, or numbers.
-//! Axes are `[T, B, positions..., C]`.
+//! obvious one, [`Outline`] runs on shapes alone, and [`Unfolded`] runs integer
+//! neurons as spikes. Tensors say what they are: spikes, sums of spikes, or
+//! numbers. Axes are `[T, B, positions..., C]`.
 //!
 //! ```
 //! use ndarray::ArrayD;

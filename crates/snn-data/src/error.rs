@@ -64,7 +64,7 @@ pub enum DataError {
         /// File.
         path: PathBuf,
         /// Reason.
-        source: crate::events::EventError,
+        source: Box<crate::events::EventError>,
     },
     /// A manifest breaks its own rules.
     #[error("manifest `{name}`: {field} is {found}, expected {expected}")]

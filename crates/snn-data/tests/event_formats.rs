@@ -211,8 +211,11 @@ fn aedat3_packets_of_all_kinds() {
     assert!(error.contains("size of a polarity event at byte 32"), "{error}");
 }
 
-/// A FlatBuffer table whose fields are given as (bytes in the table, vector behind it).
-fn table(fields: &[(Vec<u8>, Option<(u32, Vec<u8>)>)]) -> Vec<u8> {
+/// Bytes of a field in its table, and the vector behind it: number of elements, bytes.
+type Field = (Vec<u8>, Option<(u32, Vec<u8>)>);
+
+/// A FlatBuffer table.
+fn table(fields: &[Field]) -> Vec<u8> {
     let vtable = 4 + 2 * fields.len();
     let mut entries = Vec::new();
     let mut body = vec![0; 4];

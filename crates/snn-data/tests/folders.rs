@@ -1,6 +1,9 @@
-//! Image files in folders: ImageNet, Tiny-ImageNet, segmentation pairs, single files, the cache.
+//! Image files: ImageNet, Tiny-ImageNet, single files, the cache of decoded sets.
+
+mod pictures;
 
 use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
+use pictures::png;
 use proptest::prelude::*;
 use snn_data::{
     Augment, DataError, Image, Loader, LoaderConfig, Sources,
@@ -8,34 +11,17 @@ use snn_data::{
     cache::{Cache, Key},
     images::{decode::decode, folder::Folder, imagenet, resize::EvalTransform, tiny_imagenet},
     manifest::Normalisation,
-    segmentation::{
-        self, Coding, IGNORE, Pairs, SegmentationAugment, SegmentationLoader, letterbox, read_label,
-    },
+    segmentation::read_label,
 };
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
 };
 use tempfile::{TempDir, tempdir};
-
-/// A PNG of one colour, folders included.
-fn png(path: &Path, [height, width]: [u32; 2], colour: [u8; 3]) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let format = image::ImageFormat::Png;
-    image::RgbImage::from_pixel(width, height, image::Rgb(colour))
-        .save_with_format(path, format)
-        .unwrap();
-}
-
-/// A grey PNG with the given values.
-fn label(path: &Path, [height, width]: [u32; 2], values: Vec<u8>) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    image::GrayImage::from_raw(width, height, values).unwrap().save(path).unwrap();
-}
 
 /// A small ImageNet: three classes, the validation images of classes 2, 0, 1, 0 side by side.
 fn imagenet_tree() -> TempDir {
@@ -188,8 +174,8 @@ fn a_damaged_set_of_the_cache_is_made_anew() {
     let file = dir.path().join("source");
     fs::write(&file, [1, 2, 3]).unwrap();
     let cache = Cache::at(dir.path().join("cache"));
-    let key = Key::new(&cache, "copy", &[file.clone()]).unwrap();
-    assert_ne!(key, Key::new(&cache, "copy 2", &[file.clone()]).unwrap());
+    let key = Key::new(&cache, "copy", std::slice::from_ref(&file)).unwrap();
+    assert_ne!(key, Key::new(&cache, "copy 2", std::slice::from_ref(&file)).unwrap());
     let made = AtomicUsize::new(0);
     let load = || {
         let set = cache.load_or_make(&key, 2, 600, |i, out| {
@@ -221,7 +207,7 @@ fn hashes_are_remembered_until_a_file_changes() {
         |time| fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
     set_time(long_ago);
     let cache = Cache::at(dir.path().join("cache"));
-    let key = || Key::new(&cache, "", &[file.clone()]).unwrap();
+    let key = || Key::new(&cache, "", std::slice::from_ref(&file)).unwrap();
     let old = key();
     // Same size and time: taken for the same file, so the hash was not taken anew.
     fs::write(&file, "new").unwrap();
@@ -259,173 +245,43 @@ fn files_are_told_by_content_and_bad_ones_are_errors() {
     assert!(matches!(error, DataError::Io { .. }), "{error}");
 }
 
-/// Four pairs of 6 x 8, the mask of image i all class i except for a void pixel.
-fn pairs(dir: &Path) -> Pairs {
-    for i in 0..4u8 {
-        png(&dir.join(format!("train/{i}.png")), [6, 8], [i * 10; 3]);
-        let mut values = vec![i; 48];
-        values[0] = 11;
-        label(&dir.join(format!("trainannot/{i}.png")), [6, 8], values);
-    }
-    Pairs::by_name(&dir.join("train"), &dir.join("trainannot"), 11, Coding::From0 { ignore: 11 })
-        .unwrap()
-}
-
-#[test]
-fn segmentation_folders_are_paired_and_checked() {
-    let dir = tempdir().unwrap();
-    let read = pairs(dir.path());
-    let (image, mask) = read.read(3).unwrap();
-    assert_eq!(
-        (image.pixel(5, 7), mask.pixel(5, 7), mask.pixel(0, 0)),
-        (&[30; 3][..], &[3][..], &[IGNORE][..])
-    );
-
-    let error = segmentation::open("camvid", Some(dir.path())).unwrap_err().to_string();
-    assert!(error.contains("testannot") && error.contains("--data DIR"), "{error}");
-    for name in ["test/0.png", "testannot/0.png"] {
-        fs::create_dir_all(dir.path().join(name).parent().unwrap()).unwrap();
-        fs::copy(dir.path().join("train/0.png"), dir.path().join(name)).unwrap();
-    }
-    let (train, test) = segmentation::open("camvid", Some(dir.path())).unwrap();
-    assert_eq!((train, test.len()), (read.clone(), 1));
-    let error = test.read(0).unwrap_err().to_string();
-    assert!(
-        error.contains("label file is Rgb of Eight bits, expected a grey or palette"),
-        "{error}"
-    );
-    assert!(
-        segmentation::open("mnist", None).unwrap_err().to_string().contains("camvid or ade20k")
-    );
-
-    label(&dir.path().join("trainannot/0.png"), [6, 8], vec![12; 48]);
-    let error = read.read(0).unwrap_err().to_string();
-    assert!(error.contains("record 0 has label 12, expected less than 11"), "{error}");
-    label(&dir.path().join("trainannot/0.png"), [8, 6], vec![0; 48]);
-    assert!(read.read(0).unwrap_err().to_string().contains("[8, 6], expected [6, 8]"));
-    label(&dir.path().join("trainannot/9.png"), [6, 8], vec![0; 48]);
-    let again = || segmentation::open("camvid", Some(dir.path())).unwrap_err().to_string();
-    assert!(again().contains("`9.png` without one, expected an image for every label"));
-    fs::remove_file(dir.path().join("trainannot/9.png")).unwrap();
-    fs::remove_file(dir.path().join("trainannot/2.png")).unwrap();
-    assert!(again().contains("`2.png` without one, expected a label for every image"));
-}
-
-#[test]
-fn ade20k_counts_classes_from_one() {
-    let dir = tempdir().unwrap();
-    for part in ["training", "validation"] {
-        png(&dir.path().join(format!("images/{part}/a.jpg")), [2, 2], [7; 3]);
-        label(&dir.path().join(format!("annotations/{part}/a.png")), [2, 2], vec![0, 1, 150, 2]);
-    }
-    let (train, _) = segmentation::open("ade20k", Some(dir.path())).unwrap();
-    assert_eq!(train.read(0).unwrap().1.pixels(), [IGNORE, 0, 149, 1]);
-}
-
-#[test]
-fn palettes_and_small_depths_keep_their_numbers() {
-    let dir = tempdir().unwrap();
-    let path = dir.path().join("label.png");
-    for (kind, depth, packed) in [
-        (png::ColorType::Indexed, png::BitDepth::Two, vec![0b00_01_10_11, 0b11_00_00_00]),
-        (png::ColorType::Grayscale, png::BitDepth::Four, vec![0x01, 0x23, 0x30]),
-        (png::ColorType::Indexed, png::BitDepth::Eight, vec![0, 1, 2, 3, 3]),
-    ] {
-        let mut encoder = png::Encoder::new(fs::File::create(&path).unwrap(), 5, 1);
-        encoder.set_color(kind);
-        encoder.set_depth(depth);
-        if kind == png::ColorType::Indexed {
-            encoder.set_palette(vec![200; 12]);
-        }
-        encoder.write_header().unwrap().write_image_data(&packed).unwrap();
-        assert_eq!(read_label(&path).unwrap().pixels(), [0, 1, 2, 3, 3], "{kind:?} {depth:?}");
-    }
-    let whole = fs::read(&path).unwrap();
-    fs::write(&path, &whole[..whole.len() - 20]).unwrap();
-    assert!(
-        read_label(&path).unwrap_err().to_string().contains("label.png: label file is one that")
-    );
-    // A header of 2^31 - 1 rows and columns.
-    let mut huge = whole.clone();
-    huge[16..24].copy_from_slice(&[0x7f, 255, 255, 255, 0x7f, 255, 255, 255]);
-    fs::write(&path, &huge).unwrap();
-    assert!(matches!(read_label(&path), Err(DataError::Foreign { .. })));
-}
-
-#[test]
-fn segmentation_batches_do_not_depend_on_threads() {
-    let dir = tempdir().unwrap();
-    let pairs = pairs(dir.path());
-    let batches = |workers, augment: Option<SegmentationAugment>| {
-        let config =
-            LoaderConfig { batch: 3, seed: 5, shuffle: true, workers, ..LoaderConfig::default() };
-        let loader = SegmentationLoader::new(
-            pairs.clone(),
-            [5, 10],
-            &Normalisation::none(3),
-            augment,
-            config,
-        );
-        loader.unwrap().epoch(2).collect::<Result<Vec<_>, _>>().unwrap()
-    };
-    let augment = Some(SegmentationAugment { shorter: Some(6), ..SegmentationAugment::default() });
-    let one = batches(1, augment.clone());
-    assert_eq!(one, batches(4, augment));
-    assert_eq!(
-        (one.len(), one[0].inputs.shape(), one[0].masks.shape()),
-        (2, &[1, 3, 5, 10, 3][..], &[3, 5, 10][..])
-    );
-    // Colour and class move together: image i is 10 i, its class i.
-    for batch in one.iter().chain(&batches(2, None)) {
-        for (b, &i) in batch.indices.iter().enumerate() {
-            for y in 0..5 {
-                for x in 0..10 {
-                    let class = batch.masks[[b, y, x]];
-                    assert!(class == i as u8 || class == IGNORE);
-                    if class != IGNORE {
-                        let want = (10 * i) as f32 / 255.0;
-                        assert!((batch.inputs[[0, b, y, x, 0]] - want).abs() < 1e-6);
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn segmentation_settings_are_checked() {
-    let new = |augment, size, mix| {
-        let config = LoaderConfig { mix, ..LoaderConfig::default() };
-        let pairs = Pairs::new(Vec::<(PathBuf, PathBuf)>::new(), 2, Coding::From1);
-        SegmentationLoader::new(pairs, size, &Normalisation::none(3), augment, config)
-            .err()
-            .map(|e| e.to_string())
-    };
-    assert_eq!(new(None, [4, 4], None), None);
-    let wrong = SegmentationAugment { scale: [2.0, 1.0], ..SegmentationAugment::default() };
-    assert!(new(Some(wrong), [4, 4], None).unwrap().contains("augment.scale is [2, 1]"));
-    assert!(new(None, [0, 4], None).unwrap().contains("size is [0, 4]"));
-    assert!(new(None, [4, 4], Some(Default::default())).unwrap().contains("augment.mix"));
-}
-
 proptest! {
-    #[test] // every pixel of the part shows a pixel of the image with its own class
-    fn parts_keep_colour_and_class_together(
-        h in 1usize..12, w in 1usize..12, size in (1usize..9, 1usize..9), seed in any::<u64>(),
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn damaged_image_files_never_panic(
+        at in any::<prop::sample::Index>(), value in any::<u8>(), end in any::<prop::sample::Index>(),
+        jpeg in any::<bool>(),
     ) {
-        let classes: Vec<u8> = (0..h * w).map(|i| (i / w * 2 / h) as u8).collect();
-        let colours = classes.iter().flat_map(|c| [100 * c; 3]).collect();
-        let (image, mask) = (Image::new([h, w, 3], colours), Image::new([h, w, 1], classes));
-        let size = [size.0, size.1];
-        let mut rng = snn_data::random::rng(seed, 0, snn_data::random::Purpose::Sample, 0);
-        let augment = SegmentationAugment::default();
-        let random = augment.apply(&image, &mask, size, &[9; 3], &mut rng).unwrap();
-        let whole = letterbox(&image, &mask, size, &[9; 3]).unwrap();
-        for (image, mask) in [random, whole] {
-            prop_assert_eq!((image.shape(), mask.shape()), ([size[0], size[1], 3], [size[0], size[1], 1]));
-            for (colour, &class) in image.pixels().chunks_exact(3).zip(mask.pixels()) {
-                prop_assert!(class <= 1 || (class == IGNORE && colour == [9; 3]));
-            }
+        let mut bytes = Vec::new();
+        if jpeg {
+            JpegEncoder::new(&mut bytes).encode(&[180; 64], 8, 8, ExtendedColorType::L8).unwrap();
+        } else {
+            let grey = image::GrayImage::from_fn(8, 8, |x, y| image::Luma([(x * y) as u8]));
+            grey.write_to(&mut std::io::Cursor::new(&mut bytes), image::ImageFormat::Png).unwrap();
         }
+        let (at, end) = (at.index(bytes.len()), end.index(bytes.len() + 1));
+        bytes[at] = value;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for bytes in [&bytes[..], &bytes[..end]] {
+            fs::write(file.path(), bytes).unwrap();
+            let _ = decode(file.path(), 3);
+            let _ = read_label(file.path());
+        }
+    }
+
+    #[test]
+    fn foreign_lists_never_panic(text in ".{0,200}", kit in any::<bool>()) {
+        let dir = imagenet_tree();
+        let list = if kit {
+            fs::create_dir_all(dir.path().join("ILSVRC2012_devkit_t12/data")).unwrap();
+            let meta = dir.path().join("ILSVRC2012_devkit_t12/data/meta.mat");
+            fs::write(meta, include_bytes!("data/meta_plain.mat")).unwrap();
+            "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt"
+        } else {
+            "LOC_val_solution.csv"
+        };
+        fs::write(dir.path().join(list), text).unwrap();
+        prop_assert!(val_labels(dir.path()).is_err());
     }
 }

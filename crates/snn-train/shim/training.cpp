@@ -1,5 +1,7 @@
 // What tch does not reach of libtorch and libc.
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/full.h>
 #include <c10/core/GradMode.h>
 
 #include <cstdlib>
@@ -15,6 +17,7 @@ using at::Tensor;
 char* snn_adamw(const SnnAdamW* o, size_t count, Tensor* const* parameters, Tensor* const* means,
                 Tensor* const* squares, const int64_t* steps) {
   return snn::message_of([&] {
+    if (count == 0) return;
     const c10::NoGradGuard no_grad;
     std::vector<Tensor> p, g, m, s, t;
     for (size_t i = 0; i < count; ++i) {

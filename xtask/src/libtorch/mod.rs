@@ -5,7 +5,7 @@ mod folder;
 mod install;
 mod python;
 #[cfg(all(test, unix))]
-mod testing;
+pub mod testing;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use cache::Cache;
+pub use cache::Cache;
 
 /// The version that everything is built and tested with; torch-sys refuses others.
 pub const VERSION: &str = "2.11.0";

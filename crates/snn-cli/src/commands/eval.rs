@@ -22,7 +22,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// What runs the network
-    #[arg(long, value_enum, default_value_t = Choice::Reference)]
+    #[arg(long, value_enum, default_value_t = Choice::Packed)]
     backend: Choice,
     /// Images at a time
     #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]

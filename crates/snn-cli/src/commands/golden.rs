@@ -26,14 +26,26 @@ pub struct Arguments {
 impl Arguments {
     pub(super) fn run(self) -> Result<()> {
         // All of them first: an unknown system is told before anything runs.
-        let load = |path: &PathBuf| {
-            Recording::load(path).with_context(|| format!("cannot check {}", path.display()))
-        };
-        let golden = self.file.iter().map(load).collect::<Result<Vec<_>>>()?;
-        let backends = self.backend.map_or_else(Choice::built_in, |backend| vec![backend]);
+        let golden = self.file.iter().map(|path| Recording::load(path));
+        let golden = golden.collect::<Result<Vec<_>, _>>()?;
+        let every = || Choice::built_in().into_iter().filter(|b| b.keeps_spikes()).collect();
+        let backends = self.backend.map_or_else(every, |backend| vec![backend]);
         let mut rows = Vec::new();
         for (path, golden) in self.file.iter().zip(&golden) {
+            let in_training =
+                matches!(golden, Recording::Network(network) if network.training);
             for &backend in &backends {
+                if in_training && !backend.trains() {
+                    if self.backend.is_some() {
+                        bail!(
+                            "{} was recorded in training, and the backend `{}` only evaluates; \
+                             choose another backend",
+                            path.display(),
+                            backend.name()
+                        );
+                    }
+                    continue;
+                }
                 let compared = backend.run(Compare(golden)).and_then(|forward| {
                     Ok(Row::new(path, backend, &forward, &training(golden, backend)?))
                 });

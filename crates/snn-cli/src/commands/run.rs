@@ -36,7 +36,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 3, value_name = "N")]
     top: usize,
     /// What runs the network
-    #[arg(long, value_enum, default_value_t = Choice::Reference)]
+    #[arg(long, value_enum, default_value_t = Choice::Packed)]
     backend: Choice,
 }
 

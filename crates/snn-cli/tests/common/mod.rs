@@ -1,4 +1,5 @@
 //! Running `snn` as a person does.
+#![allow(dead_code, reason = "no test uses all of it")]
 
 use std::{
     ffi::OsStr,

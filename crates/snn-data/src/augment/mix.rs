@@ -61,8 +61,8 @@ impl Mixing {
 impl Mix {
     pub(crate) fn validate(&self) -> Result<(), DataError> {
         let Self { mixup, cutmix, probability: p, switch, off_epoch: _ } = self;
-        in_range("augment.mix.mixup", *mixup, 0.0, f64::MAX, "a Beta parameter, 0 or more")?;
-        in_range("augment.mix.cutmix", *cutmix, 0.0, f64::MAX, "a Beta parameter, 0 or more")?;
+        in_range("augment.mix.mixup", *mixup, 0.0, 1e3, "a Beta parameter from 0 to 1000")?;
+        in_range("augment.mix.cutmix", *cutmix, 0.0, 1e3, "a Beta parameter from 0 to 1000")?;
         probability("augment.mix.probability", *p)?;
         probability("augment.mix.switch", *switch)
     }

@@ -42,7 +42,7 @@ impl Frames {
 
     /// Number of samples.
     pub fn len(&self) -> usize {
-        if self.size == 0 { 0 } else { self.bytes().len() / self.size }
+        self.bytes().len().checked_div(self.size).unwrap_or(0)
     }
 
     /// Whether there is no sample.

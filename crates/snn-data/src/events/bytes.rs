@@ -185,3 +185,72 @@ pub(super) fn le32(bytes: &[u8]) -> u32 {
 pub(super) fn be32(bytes: &[u8]) -> u32 {
     u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::formats::{
+        aedat2::Aedat2, aedat3::Aedat3, atis::Atis, dat::Dat, es::EventStream, evt2::Evt2,
+        evt3::Evt3, text::Text,
+    };
+    use proptest::{collection::vec, prelude::*};
+
+    /// Hands the bytes over in the pieces between `cuts`; returns events, skipped records, what is
+    /// left over, and the place of the fault that ended it.
+    fn feed(
+        mut decoder: Box<dyn Decode>,
+        bytes: &[u8],
+        cuts: &[usize],
+    ) -> (Vec<Event>, u64, usize, Option<usize>) {
+        let (mut events, mut used) = (Vec::new(), 0);
+        let ends = cuts.iter().map(|&c| c.min(bytes.len())).chain([bytes.len()]);
+        let mut fault = None;
+        for (i, end) in ends.enumerate() {
+            loop {
+                let last = i == cuts.len();
+                match decoder.decode(&bytes[used..end.max(used)], last, &mut events) {
+                    Ok(0) => break,
+                    Ok(n) => used += n,
+                    Err(f) => {
+                        fault = Some(used + f.at);
+                        return (events, decoder.skipped(), 0, fault);
+                    }
+                }
+            }
+        }
+        (events, decoder.skipped(), bytes.len() - used, fault)
+    }
+
+    /// The beginning of a file, and a decoder for it.
+    type Case = (&'static [u8], fn() -> Box<dyn Decode>);
+
+    fn decoders() -> Vec<Case> {
+        vec![
+            (b"#!AER-DAT2.0\r\n# AEChip: DAVIS240C\r\n", || Box::new(Aedat2::new(None))),
+            (b"#!AER-DAT2.0\r\n", || Box::new(Aedat2::new(None))),
+            (b"#!AER-DAT3.1\r\n#!END-HEADER\r\n\x01\0\x01\0\x08\0\0\0\0\0\0\0\0\0\0\0\x09\0\0\0\x09\0\0\0\x09\0\0\0", || {
+                Box::new(Aedat3::new(false))
+            }),
+            (b"", || Box::new(Atis::new(true))),
+            (b"% Width 304\n% Height 240\n\x00\x08", || Box::new(Dat::default())),
+            (b"% evt 2.0\n\0\0\0\x80", || Box::new(Evt2::default())),
+            (b"% evt 3.0\n% end\n\x01\x80", || Box::new(Evt3::default())),
+            (b"Event Stream\x02\0\0\x01\xff\xff\xff\xff", || Box::new(EventStream::default())),
+            (b"Event Stream\x02\0\0\x02\xff\xff\xff\xff", || Box::new(EventStream::default())),
+            (b"Event Stream\x02\0\0\x00", || Box::new(EventStream::default())),
+            (b"# comment\n1 2 3 1\n0.5 4 5 0\n", || Box::new(Text::default())),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_do_not_matter(body in vec(any::<u8>(), 0..200), mut cuts in vec(0usize..260, 0..12)) {
+            cuts.sort();
+            for (i, (head, decoder)) in decoders().into_iter().enumerate() {
+                let bytes = [head, &body].concat();
+                let whole = feed(decoder(), &bytes, &[]);
+                prop_assert_eq!(feed(decoder(), &bytes, &cuts), whole, "decoder {}", i);
+            }
+        }
+    }
+}

@@ -71,6 +71,15 @@ impl Format {
         }
     }
 
+    /// Bytes of an event, where all have as many.
+    pub(super) fn record(self) -> Option<u64> {
+        match self {
+            Self::Aedat2 | Self::Aedat3 | Self::Dat => Some(8),
+            Self::Atis => Some(5),
+            _ => None,
+        }
+    }
+
     /// The format of that name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|f| f.name() == name)

@@ -92,8 +92,7 @@ pub struct Options {
 /// Reads a file of events from the front.
 ///
 /// Memory stays bounded on a file of any length: a batch holds some ten thousand events, or one
-/// packet where the format compresses packets. Files whose name or content says gzip are unpacked
-/// on the way.
+/// packet where the format compresses packets. Files packed by gzip are unpacked on the way.
 ///
 /// ```no_run
 /// use snn_data::events::Reader;
@@ -111,6 +110,8 @@ pub struct Reader {
     format: Format,
     compressed: bool,
     batches: Box<dyn Batches>,
+    /// About as many events as the file can hold, where its size tells.
+    expected: usize,
 }
 
 /// Bytes of the beginning that a format is told by.
@@ -133,6 +134,7 @@ impl Reader {
     pub fn open_with(path: &Path, options: &Options) -> Result<Self, EventError> {
         let io = |source| EventError::Io { path: path.into(), source };
         let mut file = File::open(path).map_err(io)?;
+        let size = file.metadata().map_err(io)?.len();
         let start = start_of(&mut file).map_err(io)?;
         let compressed = start.starts_with(&[0x1f, 0x8b]);
         let raw = Cursor::new(start.clone()).chain(file);
@@ -150,7 +152,9 @@ impl Reader {
         })?;
         let batches = Self::batches(path, format, compressed, input, options);
         let batches = batches.map_err(|problem| problem.at(path))?;
-        Ok(Self { path: path.into(), format, compressed, batches })
+        let record = format.record().filter(|_| !compressed);
+        let expected = record.map_or(0, |record| (size / record) as usize);
+        Ok(Self { path: path.into(), format, compressed, batches, expected })
     }
 
     /// Reads events from bytes in memory; `name` stands for the file in errors.
@@ -167,7 +171,7 @@ impl Reader {
         let input = Box::new(Cursor::new(bytes));
         let batches = Self::batches(name, format, true, input, options);
         let batches = batches.map_err(|problem| problem.at(name))?;
-        Ok(Self { path: name.into(), format, compressed: false, batches })
+        Ok(Self { path: name.into(), format, compressed: false, batches, expected: 0 })
     }
 
     fn batches(
@@ -211,7 +215,7 @@ impl Reader {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_all(&mut self) -> Result<Vec<Event>, EventError> {
-        let mut events = Vec::new();
+        let mut events = Vec::with_capacity(self.expected);
         while self.read(&mut events)? {}
         Ok(events)
     }

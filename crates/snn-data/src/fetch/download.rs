@@ -124,7 +124,7 @@ impl Http {
         let part = part_name(target);
         let mut failures = Vec::new();
         for address in addresses {
-            match self.from_address(wanted, address, &part, progress) {
+            match self.try_address(wanted, address, &part, progress) {
                 Ok(()) => {
                     return fs::rename(&part, target)
                         .map_err(|e| FetchError::io("rename", &part, e));
@@ -142,7 +142,7 @@ impl Http {
         Err(FetchError::Download { name: wanted.name.into(), failures })
     }
 
-    fn from_address(
+    fn try_address(
         &self,
         wanted: &Wanted<'_>,
         address: &str,

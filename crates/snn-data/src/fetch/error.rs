@@ -29,32 +29,8 @@ pub enum FetchError {
         dir: PathBuf,
     },
     /// The publishers do not hand the files to a program.
-    #[error(
-        "dataset `{dataset}` {}: {}; get {} from {} ({licence}), put them into one folder, and \
-         run the command again with --from FOLDER",
-        if *registration { "needs an account or a signature" } else { "is fetched by hand" },
-        match from {
-            Some(from) => format!("{} has no {missing}", from.display()),
-            None => format!("{missing} cannot be downloaded by a program"),
-        },
-        files.join(", "), sources.join(" or ")
-    )]
-    ByHand {
-        /// Dataset.
-        dataset: String,
-        /// Whether the publishers ask for an account or a signature.
-        registration: bool,
-        /// The first file that is missing.
-        missing: String,
-        /// Folder that was searched.
-        from: Option<PathBuf>,
-        /// Pages of the publishers.
-        sources: Vec<String>,
-        /// Files that are needed.
-        files: Vec<String>,
-        /// Terms of use.
-        licence: String,
-    },
+    #[error(transparent)]
+    ByHand(Box<ByHand>),
     /// No address gave the file.
     #[error(
         "cannot download {name}: {}; check the network, or get the file by hand and use --from",
@@ -121,6 +97,35 @@ pub enum FetchError {
         /// Line, from 1.
         line: usize,
     },
+}
+
+/// A dataset that a person has to fetch, and how.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "dataset `{dataset}` {}: {}; get {} from {} ({licence}), put them into one folder, and \
+     run the command again with --from FOLDER",
+    if *registration { "needs an account or a signature" } else { "is fetched by hand" },
+    match from {
+        Some(from) => format!("{} has no {missing}", from.display()),
+        None => format!("{missing} cannot be downloaded by a program"),
+    },
+    files.join(", "), sources.join(" or ")
+)]
+pub struct ByHand {
+    /// Dataset.
+    pub dataset: String,
+    /// Whether the publishers ask for an account or a signature.
+    pub registration: bool,
+    /// The first file that is missing.
+    pub missing: String,
+    /// Folder that was searched.
+    pub from: Option<PathBuf>,
+    /// Pages of the publishers.
+    pub sources: Vec<String>,
+    /// Files that are needed.
+    pub files: Vec<String>,
+    /// Terms of use.
+    pub licence: String,
 }
 
 impl FetchError {

@@ -18,7 +18,7 @@ mod error;
 mod sums;
 mod unpack;
 
-pub use error::FetchError;
+pub use error::{ByHand, FetchError};
 
 use crate::{
     Manifest,
@@ -261,7 +261,7 @@ impl Fetch {
                 true => manifest.files.iter().map(|f| f.name.clone()).collect(),
                 false => manifest.archives.iter().map(|a| a.name.clone()).collect(),
             };
-            return Err(FetchError::ByHand {
+            return Err(FetchError::ByHand(Box::new(ByHand {
                 dataset: manifest.name.clone(),
                 registration: manifest.registration,
                 missing: wanted.name.into(),
@@ -269,7 +269,7 @@ impl Fetch {
                 sources: manifest.sources.clone(),
                 files,
                 licence: manifest.licence.clone(),
-            });
+            })));
         }
         let http = Http::new(self.tries, self.pause, self.timeout);
         http.download(wanted, &manifest.addresses(wanted.name), target, progress)

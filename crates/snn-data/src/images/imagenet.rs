@@ -56,49 +56,16 @@ pub fn open(dir: &Path) -> Result<(Folder, Folder), DataError> {
 
 /// A label for each of `files`, which are sorted.
 fn labels(dir: &Path, files: &[PathBuf], classes: &[String]) -> Result<Vec<u16>, DataError> {
-    let ranks: HashMap<&str, u16> = classes.iter().map(String::as_str).zip(0..).collect();
-    let rank = |path: &Path, class: &str| {
-        ranks
-            .get(class)
-            .copied()
-            .ok_or_else(|| foreign(path, "a class", "one of train's", &quoted(class)))
-    };
-    let (devkit, kaggle, caffe) =
-        (dir.join(DEVKIT), dir.join("LOC_val_solution.csv"), dir.join("val.txt"));
+    let ranks: Ranks = classes.iter().map(String::as_str).zip(0..).collect();
+    let devkit = dir.join(DEVKIT);
     if devkit.is_dir() {
-        return official(&devkit, files)?.iter().map(|(path, class)| rank(path, class)).collect();
+        return official(&devkit, files, &ranks);
     }
-    let (path, by_name) = if kaggle.is_file() {
-        let text = read(&kaggle)?;
-        let mut by_name = HashMap::new();
-        // ILSVRC2012_val_00000001,n01751748 111 108 441 193
-        for line in text.lines().skip(1) {
-            let class =
-                line.split_once(',').and_then(|(file, rest)| Some((file, rest.split(' ').next()?)));
-            let Some((file, class)) = class else {
-                return Err(foreign(&kaggle, "a line", "file, comma, class", &quoted(line)));
-            };
-            by_name.insert(file.to_owned(), rank(&kaggle, class)?);
-        }
-        (kaggle, by_name)
+    let (kaggle, caffe) = (dir.join("LOC_val_solution.csv"), dir.join("val.txt"));
+    let (path, labels) = if kaggle.is_file() {
+        (&kaggle, kaggles_list(&kaggle, &ranks)?)
     } else if caffe.is_file() {
-        let text = read(&caffe)?;
-        let mut by_name = HashMap::new();
-        // ILSVRC2012_val_00000001.JPEG 65
-        for line in text.lines() {
-            let fields = line.split_once(' ').and_then(|(file, n)| Some((file, n.parse().ok()?)));
-            let Some((file, label)) = fields.filter(|(_, n)| usize::from(*n) < classes.len())
-            else {
-                return Err(foreign(
-                    &caffe,
-                    "a line",
-                    "file, space, class below train's number",
-                    &quoted(line),
-                ));
-            };
-            by_name.insert(stem(Path::new(file)), label);
-        }
-        (caffe, by_name)
+        (&caffe, caffes_list(&caffe, classes.len())?)
     } else {
         let expected = "a folder per class, or a list of labels beside val";
         let found = format!(
@@ -107,14 +74,50 @@ fn labels(dir: &Path, files: &[PathBuf], classes: &[String]) -> Result<Vec<u16>,
         );
         return Err(foreign(&dir.join("val"), "validation labelling", expected, &found));
     };
-    let find = |file: &PathBuf| by_name.get(&stem(file)).copied();
-    let missing = |file: &PathBuf| foreign(&path, "entry", &name(file), "absent");
-    files.iter().map(|file| find(file).ok_or_else(|| missing(file))).collect()
+    let label = |file: &PathBuf| {
+        let label = labels.get(&stem(file)).copied();
+        label.ok_or_else(|| foreign(path, "entry", &name(file), "absent"))
+    };
+    files.iter().map(label).collect()
 }
 
-/// WordNet name of each of `files` by the development kit, beside the file that says so: line i of
-/// the list is the ILSVRC number of validation image i, `meta.mat` gives each number its name.
-fn official(devkit: &Path, files: &[PathBuf]) -> Result<Vec<(PathBuf, String)>, DataError> {
+/// WordNet name to label.
+type Ranks<'a> = HashMap<&'a str, u16>;
+
+fn rank(ranks: &Ranks, path: &Path, class: &str) -> Result<u16, DataError> {
+    let rank = ranks.get(class).copied();
+    rank.ok_or_else(|| foreign(path, "a class", "one of train's", &quoted(class)))
+}
+
+/// Labels by file name without extension, from lines after a heading such as
+/// `ILSVRC2012_val_00000001,n01751748 111 108 441 193`.
+fn kaggles_list(path: &Path, ranks: &Ranks) -> Result<HashMap<String, u16>, DataError> {
+    let entry = |line: &str| {
+        let Some((file, boxes)) = line.split_once(',') else {
+            return Err(foreign(path, "a line", "file, comma, class", &quoted(line)));
+        };
+        let class = boxes.split(' ').next().unwrap_or_default();
+        Ok((file.to_owned(), rank(ranks, path, class)?))
+    };
+    read(path)?.lines().skip(1).map(entry).collect()
+}
+
+/// Labels by file name without extension, from lines such as `ILSVRC2012_val_00000001.JPEG 65`.
+fn caffes_list(path: &Path, classes: usize) -> Result<HashMap<String, u16>, DataError> {
+    let entry = |line: &str| {
+        let fields = line.split_once(' ').and_then(|(file, n)| Some((file, n.parse().ok()?)));
+        let Some((file, label)) = fields.filter(|(_, n)| usize::from(*n) < classes) else {
+            let expected = "file, space, class below train's number";
+            return Err(foreign(path, "a line", expected, &quoted(line)));
+        };
+        Ok((stem(Path::new(file)), label))
+    };
+    read(path)?.lines().map(entry).collect()
+}
+
+/// A label for each of `files` by the development kit: line i of its list is the ILSVRC number of
+/// validation image i, and `meta.mat` gives each number its WordNet name.
+fn official(devkit: &Path, files: &[PathBuf], ranks: &Ranks) -> Result<Vec<u16>, DataError> {
     let meta = devkit.join("meta.mat");
     let bytes = fs::read(&meta).map_err(|source| DataError::Io {
         action: "read",
@@ -129,13 +132,13 @@ fn official(devkit: &Path, files: &[PathBuf]) -> Result<Vec<(PathBuf, String)>, 
         let (expected, found) = (format!("{}, as many as images", files.len()), numbers.len());
         return Err(foreign(&list, "number of lines", &expected, &found.to_string()));
     }
-    let name = |number: &str| {
-        let class = number.trim().parse().ok().and_then(|n: u32| names.get(&n)).cloned();
-        let class = class
-            .ok_or_else(|| foreign(&list, "a line", "a number of meta.mat", &quoted(number)))?;
-        Ok((list.clone(), class))
+    let label = |number: &str| {
+        let Some(class) = number.trim().parse().ok().and_then(|n: u32| names.get(&n)) else {
+            return Err(foreign(&list, "a line", "a number of meta.mat", &quoted(number)));
+        };
+        rank(ranks, &list, class)
     };
-    numbers.into_iter().map(name).collect()
+    numbers.into_iter().map(label).collect()
 }
 
 fn read(path: &Path) -> Result<String, DataError> {

@@ -112,9 +112,10 @@ pub struct EvalTransform {
 }
 
 impl EvalTransform {
-    /// Keeps as much as possible of an image whose model sees `height` x `width`.
+    /// The middle of an image for a model that sees `height` x `width`: the shorter side of the
+    /// image becomes the longer one of the two, so that the crop always fits.
     ///
-    /// For a square this is `Resize(side)` and `CenterCrop(side)` of torchvision.
+    /// For a square, `Resize(side)` and `CenterCrop(side)` of torchvision.
     pub fn covering(height: usize, width: usize) -> Self {
         Self { resize: height.max(width), crop: [height, width] }
     }

@@ -45,14 +45,14 @@ pub struct Prefetch<T> {
 }
 
 impl<T: Send + 'static> Prefetch<T> {
-    /// Starts making `total` items on `pool`, `ahead` of them at a time.
+    /// Starts making `total` items on `pool`, `ahead` of them (at least 1) at a time.
     pub fn new(
         pool: Arc<ThreadPool>,
         total: usize,
         ahead: usize,
         make: impl Fn(usize, &Stop) -> Option<Result<T, DataError>> + Send + Sync + 'static,
     ) -> Self {
-        let (make, pending) = (Arc::new(make), VecDeque::new());
+        let (make, pending, ahead) = (Arc::new(make), VecDeque::new(), ahead.max(1));
         let mut this = Self { pool, make, total, ahead, begun: 0, pending, stop: Stop::default() };
         this.begin();
         this

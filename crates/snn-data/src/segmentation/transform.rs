@@ -43,7 +43,7 @@ impl SegmentationAugment {
             let (setting, expected) = ("augment.shorter", "at least 1");
             return Err(DataError::Setting { setting, expected, found: "0".into() });
         }
-        interval("augment.scale", *scale, f64::MAX, "0 < low <= high")?;
+        interval("augment.scale", *scale, 16.0, "0 < low <= high <= 16")?;
         let share = "a share from 0 to 1";
         in_range("augment.most_of_one_class", *most_of_one_class, 0.0, 1.0, share)?;
         probability("augment.flip", *flip)

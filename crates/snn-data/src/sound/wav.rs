@@ -20,7 +20,8 @@ impl Sound {
     /// [`SoundError::Io`] and [`SoundError::Wave`].
     pub fn read(path: &Path) -> Result<Self, SoundError> {
         let wrong = |e: hound::Error| match e {
-            hound::Error::IoError(source) if source.kind() != std::io::ErrorKind::UnexpectedEof => {
+            // What the system did not say is the reader's word for a file cut short.
+            hound::Error::IoError(source) if source.raw_os_error().is_some() => {
                 SoundError::Io { path: path.into(), source }
             }
             other => SoundError::Wave { path: path.into(), reason: other.to_string() },

@@ -1,5 +1,8 @@
 //! The large family: plain convolution blocks, then one stage of attention
 //! blocks with learned scales on their residuals.
+//!
+//! The authors train it with stochastic depth of up to 0.1; here every branch is
+//! always there, as in their evaluation.
 
 use serde::{Deserialize, Serialize};
 use snn_attn::Attend;
@@ -114,12 +117,8 @@ impl Config {
                 let synapse = rep_conv(&cells, &rep, "", [dim, dim], None, reads)?;
                 block = block.branch(Firing::<_, IntegerNeuron> { neurons, synapse });
             }
-            block.scaled_branch(attention, from, "layer_scale1", dim)?.scaled_branch(
-                mlp,
-                from,
-                "layer_scale2",
-                dim,
-            )
+            block = block.scaled_branch(attention, from, "layer_scale1", dim)?;
+            block.scaled_branch(mlp, from, "layer_scale2", dim)
         };
         Ok(ESpikeformerLarge {
             trunk: Trunk::new(&cells, &shape, from, conv_block, block)?,

@@ -8,18 +8,18 @@
 
 mod attention;
 mod cells;
-mod check;
 mod head;
 mod rep_conv;
 mod residual;
 mod sequence;
+mod shape;
 mod trunk;
 
 pub(crate) use attention::Attention;
 pub(crate) use cells::{Cells, Kind};
-pub(crate) use check::Shape;
 pub(crate) use head::{Head, mean_of_heads};
 pub(crate) use rep_conv::{SepConv, rep_conv};
 pub(crate) use residual::Residual;
 pub(crate) use sequence::{Firing, Sequence, channel_conv, mlp};
+pub(crate) use shape::Shape;
 pub(crate) use trunk::{Module, Trunk};

@@ -40,7 +40,6 @@ prop_compose! {
             image, in_channels, classes, embed_dims, depths, heads, mlp_ratio, time_steps,
             distill_head: flag,
             similarity,
-            ..meta_spikeformer::Config::imagenet(embed_dims)
         }, levels)
     }
 }

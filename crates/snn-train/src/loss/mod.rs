@@ -2,7 +2,7 @@
 
 use tch::{Kind, Reduction, Tensor};
 
-/// `ignore_index` of libtorch, which plays no part for soft targets.
+/// `ignore_index` of libtorch; no class has it.
 const NONE_IGNORED: i64 = -100;
 
 /// Cross entropy, the mean over the samples.
@@ -10,8 +10,7 @@ const NONE_IGNORED: i64 = -100;
 /// `logits` `[B, K]`; `targets` `[B, K]`: shares of the classes, rows sum to 1.
 /// With `smoothing` s they become `(1 - s) targets + s / K`.
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor, smoothing: f64) -> Tensor {
-    let weight = None::<Tensor>;
-    logits.cross_entropy_loss(targets, weight, Reduction::Mean, NONE_IGNORED, smoothing)
+    logits.cross_entropy_loss(targets, None::<Tensor>, Reduction::Mean, NONE_IGNORED, smoothing)
 }
 
 /// Temporal efficient training: a loss at every time step,
@@ -31,7 +30,8 @@ pub fn tet(logits: &Tensor, targets: &Tensor, smoothing: f64, lambda: f64) -> Te
 /// entropy of `logits` `[B, K]` against the greatest of `teacher` `[B, K]`.
 /// Source: Touvron et al., *DeiT*, ICML 2021, eq. 3.
 pub fn distill_hard(logits: &Tensor, teacher: &Tensor) -> Tensor {
-    logits.cross_entropy_for_logits(&teacher.detach().argmax(-1, false))
+    let chosen = teacher.detach().argmax(-1, false);
+    logits.cross_entropy_loss(&chosen, None::<Tensor>, Reduction::Mean, NONE_IGNORED, 0.0)
 }
 
 /// Distillation towards the teacher's softened shares:

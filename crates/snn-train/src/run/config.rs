@@ -27,6 +27,10 @@ pub struct Config {
     pub seed: u64,
     /// `cpu`, or `cuda:N`.
     pub device: String,
+    /// Threads that libtorch computes with on a CPU, 0 for one per core. Sums are parted between
+    /// them, so the last bits of a result depend on it.
+    #[serde(default)]
+    pub threads: u16,
     /// Numbers that training computes in.
     #[serde(default)]
     pub precision: PrecisionConfig,

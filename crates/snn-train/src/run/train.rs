@@ -94,6 +94,9 @@ impl Trainer {
         network: Box<dyn Network<Torch>>,
     ) -> Result<Self, RunError> {
         check(&config, data)?;
+        if config.threads > 0 {
+            tch::set_num_threads(config.threads.into());
+        }
         let loader = LoaderConfig { batch: config.batch, seed: config.seed, ..Default::default() };
         let test = Loader::new(data.test_source()?, loader.clone())?;
         // A last batch of a few images would make BatchNorm's statistics jump.

@@ -51,7 +51,7 @@ pub(super) fn write(
         run: conditions(folder, config, data, &trained)?,
         epochs: metrics.iter().map(epoch).collect(),
         confusion: Some(Confusion {
-            classes: data.manifest.classes.clone(),
+            classes: data.classes.clone(),
             counts: looked.evaluation.confusion.clone(),
         }),
         firing_rates: Some(firing_rates(&looked.evaluation)),
@@ -113,8 +113,7 @@ fn first_of_classes(data: &Dataset) -> Vec<usize> {
 fn sample(data: &Dataset, i: usize, prediction: usize) -> Sample {
     let [height, width, channels] = data.test.shape();
     let pixels = data.test.image(i).to_vec();
-    let classes = &data.manifest.classes;
-    let name = |class: usize| classes.get(class).cloned().unwrap_or_else(|| class.to_string());
+    let name = |class: usize| data.classes.get(class).cloned().unwrap_or_else(|| class.to_string());
     Sample {
         image: Image { height, width, channels, pixels },
         label: name(data.test.label(i)),

@@ -104,9 +104,8 @@ impl EventFrames {
     fn decode(&self, i: usize, out: &mut [f32]) -> Result<(), DataError> {
         let recording = &self.recordings[i];
         let events = self.set.read(recording)?;
-        self.framing
-            .write(&events, out)
-            .map_err(|source| DataError::Recording { path: recording.path.clone(), source })
+        let wrong = |e| DataError::Recording { path: recording.path.clone(), source: Box::new(e) };
+        self.framing.write(&events, out).map_err(wrong)
     }
 }
 

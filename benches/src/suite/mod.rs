@@ -1,0 +1,245 @@
+//! The contests that `cargo xtask bench` holds.
+
+mod attention;
+mod lif;
+mod models;
+mod rival;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use ndarray::ArrayD;
+use serde::Serialize;
+use snn_core::{Tensor, Weights, packed::Precision};
+
+pub use rival::Rival;
+
+use crate::{
+    contest::{self, Entry, Measured, Side, Verdict},
+    machine::Machine,
+};
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Suite {
+    /// Whole networks, from images to logits
+    Models,
+    /// LIF neurons, from currents to spikes
+    Lif,
+    /// The core of self-attention
+    Attention,
+}
+
+/// What a person asks for.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// What to compare
+    #[arg(long, value_delimiter = ',', default_value = "models")]
+    pub suite: Vec<Suite>,
+    /// Networks of the suite `models`
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "spikformer-4-384,spike-driven-transformer-2-512,qkformer-4-384"
+    )]
+    pub model: Vec<String>,
+    /// Images at once, in the suite `models`
+    #[arg(long, value_delimiter = ',', default_value = "1,16")]
+    pub batch: Vec<usize>,
+    /// Threads of everybody
+    #[arg(long, value_delimiter = ',', default_value = "2")]
+    pub threads: Vec<usize>,
+    /// Precisions of this engine, in the suite `models`
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "exact,f32,i16,i8",
+        value_parser = precision
+    )]
+    pub precision: Vec<Precision>,
+    /// Turns that everybody gets
+    #[arg(long, default_value_t = 10)]
+    pub rounds: usize,
+    /// Folder for the results
+    #[arg(long, default_value = "runs/bench")]
+    pub out: PathBuf,
+    /// Engines to compare with; without it, all that compute the suite
+    #[arg(long, value_delimiter = ',')]
+    pub rivals: Option<Vec<Rival>>,
+    /// Compare with nobody: needs no Python
+    #[arg(long, conflicts_with = "rivals")]
+    pub no_rivals: bool,
+    /// Python that has the rivals; `cargo xtask bench` makes one
+    #[arg(long)]
+    pub python: Option<PathBuf>,
+}
+
+/// A precision by its name.
+///
+/// # Errors
+/// If there is none of that name.
+pub fn precision(name: &str) -> Result<Precision, String> {
+    let found = Precision::ALL.into_iter().find(|precision| precision.name() == name);
+    found.ok_or_else(|| "expected exact, f32, i16 or i8".into())
+}
+
+/// Everything that was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Results {
+    /// Where.
+    pub machine: Machine,
+    /// What.
+    pub contests: Vec<Contest>,
+}
+
+/// One comparison.
+#[derive(Clone, Debug, Serialize)]
+pub struct Contest {
+    /// What was computed, and how.
+    pub title: String,
+    /// What else a reader must know.
+    pub conditions: Vec<String>,
+    /// What a run is counted in.
+    pub unit: &'static str,
+    /// So many of the unit is a second.
+    pub per_second: f64,
+    /// What came of it.
+    pub measured: Vec<Measured>,
+}
+
+impl Contest {
+    /// Median seconds of the fastest rival in 32-bit floats.
+    pub fn fastest_rival(&self) -> Option<f64> {
+        let rivals = self.measured.iter().filter(|m| m.side == Side::Rival);
+        rivals.filter_map(|m| m.median_s).reduce(f64::min)
+    }
+}
+
+/// Holds the contests; `each` sees everything so far after every one.
+///
+/// # Errors
+/// If a case cannot be made, or `each` fails.
+pub fn run(options: &Options, mut each: impl FnMut(&Results) -> Result<()>) -> Result<Results> {
+    std::fs::create_dir_all(&options.out)
+        .with_context(|| format!("cannot make the folder {}", options.out.display()))?;
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let mut hall = Hall {
+        options,
+        folder: folder.path(),
+        results: Results { machine: Machine::here(), contests: Vec::new() },
+        each: &mut each,
+    };
+    for suite in &options.suite {
+        match suite {
+            Suite::Models => models::run(&mut hall)?,
+            Suite::Lif => lif::run(&mut hall)?,
+            Suite::Attention => attention::run(&mut hall)?,
+        }
+    }
+    Ok(hall.results)
+}
+
+/// Where contests are held.
+struct Hall<'a> {
+    options: &'a Options,
+    /// For files that go when the program ends.
+    folder: &'a Path,
+    results: Results,
+    each: &'a mut dyn FnMut(&Results) -> Result<()>,
+}
+
+impl Hall<'_> {
+    /// The rivals that a suite has, of those that were asked for.
+    fn rivals(&self, of_suite: &[Rival]) -> Vec<Rival> {
+        if self.options.no_rivals {
+            return Vec::new();
+        }
+        let bf16 = self.results.machine.bf16;
+        let asked = |rival: &Rival| match &self.options.rivals {
+            Some(rivals) => rivals.contains(rival),
+            None => *rival != Rival::OpenvinoBf16 || bf16,
+        };
+        of_suite.iter().copied().filter(asked).collect()
+    }
+
+    /// A rival's entry.
+    fn rival(&self, rival: Rival, suite: &str, arguments: &[(&str, String)]) -> Result<Entry> {
+        let mut command = self.python(suite)?;
+        command.args(["--rival", &rival.name()]);
+        command.args(arguments.iter().flat_map(|(name, value)| [*name, value]));
+        Ok(self.entry(rival.name(), rival.side(), command))
+    }
+
+    /// Our entry: this program in another process.
+    fn ours(&self, name: &str, suite: &str, arguments: &[(&str, String)]) -> Result<Entry> {
+        let program = std::env::current_exe().context("cannot find this program")?;
+        let mut command = Command::new(program);
+        command.args(["work", suite]);
+        command.args(arguments.iter().flat_map(|(name, value)| [*name, value]));
+        Ok(self.entry(format!("snn {name}"), Side::Ours, command))
+    }
+
+    fn entry(&self, name: String, side: Side, mut command: Command) -> Entry {
+        let answer = self.folder.join("answer");
+        command.arg("--answer").arg(&answer);
+        Entry { name, side, command, answer }
+    }
+
+    /// `run.py` of the rivals.
+    fn python(&self, command: &str) -> Result<Command> {
+        let python = self.options.python.as_ref().context(
+            "rivals need a Python that has them: use `cargo xtask bench`, which makes one, name \
+             one with --python, or measure without them (--no-rivals)",
+        )?;
+        let mut run = Command::new(python);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("rivals");
+        run.arg(folder.join("run.py")).arg(command).env("PYTHONDONTWRITEBYTECODE", "1");
+        Ok(run)
+    }
+
+    /// Writes tensors for everybody to read.
+    fn write(
+        &self,
+        tensors: impl IntoIterator<Item = (&'static str, ArrayD<f32>)>,
+    ) -> Result<PathBuf> {
+        let path = self.folder.join("input.safetensors");
+        let mut file = Weights::default();
+        for (name, tensor) in tensors {
+            file.insert(name, Tensor::F32(tensor));
+        }
+        file.save(&path)?;
+        Ok(path)
+    }
+
+    /// Holds a contest.
+    fn hold(
+        &mut self,
+        title: String,
+        conditions: Vec<String>,
+        (unit, per_second): (&'static str, f64),
+        entries: Vec<Entry>,
+        judge: &dyn Fn(&str, &[f32]) -> Verdict,
+    ) -> Result<()> {
+        eprint!("{title}:");
+        let measured = contest::hold(entries, self.options.rounds, judge)?;
+        self.results.contests.push(Contest { title, conditions, unit, per_second, measured });
+        (self.each)(&self.results)
+    }
+}
+
+/// Accepts what equals the expected values.
+fn equal(expected: Vec<f32>) -> impl Fn(&str, &[f32]) -> Verdict {
+    move |_, found| {
+        let same = found.len() == expected.len();
+        let different = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
+        let text = match same {
+            true => format!("{different} of {} values differ", expected.len()),
+            false => format!("{} values, expected {}", found.len(), expected.len()),
+        };
+        Verdict { accepted: same && different == 0, text, spikes: None }
+    }
+}

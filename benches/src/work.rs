@@ -1,0 +1,146 @@
+//! What is timed of the engine: whole networks, neurons, attention.
+
+use anyhow::Result;
+use ndarray::ArrayD;
+use snn_attn::Attend;
+use snn_core::{Backend, Input, Neuron, Packed, Signal, packed::Precision, tensor};
+use snn_models::Network;
+
+use crate::{Case, case::logits_of, serve::Work};
+
+/// Version, precision and instructions of an engine.
+fn about(engine: &Packed) -> String {
+    format!("snn {}, {} on {}", env!("CARGO_PKG_VERSION"), engine.name(), engine.isa().name())
+}
+
+/// From images to logits.
+pub struct Classify {
+    engine: Packed,
+    network: Box<dyn Network<Packed>>,
+    images: ArrayD<f32>,
+}
+
+impl Classify {
+    /// The first `batch` images of a case.
+    ///
+    /// # Errors
+    /// If there are fewer, or the weights do not fit.
+    pub fn new(case: &Case, batch: usize, precision: Precision) -> Result<Self> {
+        let engine = Packed::new(precision);
+        Ok(Self { network: case.network(&engine)?, images: case.images(batch)?, engine })
+    }
+
+    /// Logits `[B, classes]`.
+    pub fn logits(&self) -> ArrayD<f64> {
+        logits_of(&self.engine, &*self.network, &self.images)
+    }
+}
+
+impl Work for Classify {
+    fn about(&self) -> String {
+        about(&self.engine)
+    }
+
+    fn run(&mut self) {
+        std::hint::black_box(self.logits());
+    }
+
+    fn answer(&mut self) -> Vec<f32> {
+        self.logits().iter().map(|&x| x as f32).collect()
+    }
+}
+
+/// LIF neurons from currents to packed spikes.
+pub struct Fire {
+    engine: Packed,
+    currents: <Packed as Backend>::Real,
+}
+
+impl Fire {
+    /// For currents `[T, ..., C]`.
+    pub fn new(currents: &ArrayD<f32>) -> Self {
+        let engine = Packed::default();
+        Self { currents: engine.real(currents), engine }
+    }
+
+    /// Spikes, shaped as the currents.
+    pub fn spikes(&self) -> <Packed as Backend>::Spikes {
+        self.engine.fire(&Neuron::lif(2.0), None, &self.currents, None).0
+    }
+}
+
+impl Work for Fire {
+    fn about(&self) -> String {
+        about(&self.engine)
+    }
+
+    fn run(&mut self) {
+        std::hint::black_box(self.spikes());
+    }
+
+    fn answer(&mut self) -> Vec<f32> {
+        values(&self.engine, &self.spikes())
+    }
+}
+
+/// The core of spiking self-attention, and what follows it.
+pub struct Attention {
+    engine: Packed,
+    /// Queries, keys, values.
+    qkv: [<Packed as Backend>::Counts; 3],
+    heads: usize,
+    /// Whether the neurons of the attention fire on its products; else these are
+    /// written out as numbers.
+    pub neuron: bool,
+}
+
+impl Attention {
+    /// For spikes `[T, B, N, C]`.
+    pub fn new(qkv: [&tensor::Spikes; 3], heads: usize, neuron: bool) -> Self {
+        let engine = Packed::default();
+        let qkv = qkv.map(|x| engine.widen(&engine.spikes(x)));
+        Self { engine, qkv, heads, neuron }
+    }
+
+    fn products(&self, scale: f64) -> <Packed as Backend>::Real {
+        let [q, k, v] = &self.qkv;
+        self.engine.ssa(q, k, v, self.heads, scale)
+    }
+
+    /// Products `Q (K^T V)`.
+    pub fn numbers(&self) -> ArrayD<f64> {
+        self.engine.read(Input::Real(&self.products(1.0)))
+    }
+
+    /// Spikes of neurons of threshold 0.5 on an eighth of the products.
+    pub fn spikes(&self) -> <Packed as Backend>::Spikes {
+        let neuron = Neuron::lif(2.0).with_threshold(0.5);
+        self.engine.fire(&neuron, None, &self.products(0.125), None).0
+    }
+}
+
+impl Work for Attention {
+    fn about(&self) -> String {
+        about(&self.engine)
+    }
+
+    fn run(&mut self) {
+        if self.neuron {
+            std::hint::black_box(self.spikes());
+        } else {
+            std::hint::black_box(self.numbers());
+        }
+    }
+
+    fn answer(&mut self) -> Vec<f32> {
+        if self.neuron {
+            values(&self.engine, &self.spikes())
+        } else {
+            self.numbers().iter().map(|&x| x as f32).collect()
+        }
+    }
+}
+
+fn values(engine: &Packed, x: &impl Signal<Packed>) -> Vec<f32> {
+    engine.read(x.input()).iter().map(|&x| x as f32).collect()
+}

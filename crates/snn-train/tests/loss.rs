@@ -1,0 +1,98 @@
+//! Losses against the formulas, number by number.
+
+use proptest::{collection::vec, prelude::*};
+use snn_train::loss::{cross_entropy, distill_hard, distill_soft, tet};
+use tch::{Kind, Tensor};
+
+const K: usize = 5;
+
+fn tensor(values: &[f64], shape: &[i64]) -> Tensor {
+    Tensor::from_slice(values).view(shape)
+}
+
+fn log_shares(logits: &[f64]) -> Vec<f64> {
+    let sum: f64 = logits.iter().map(|x| x.exp()).sum();
+    logits.iter().map(|x| x - sum.ln()).collect()
+}
+
+/// Mean over rows of `-sum target log share`.
+fn entropy(logits: &[f64], targets: &[f64]) -> f64 {
+    let rows = logits.chunks(K).zip(targets.chunks(K));
+    let row = |(x, y): (&[f64], &[f64])| -> f64 {
+        log_shares(x).iter().zip(y).map(|(log, y)| -y * log).sum()
+    };
+    rows.map(row).sum::<f64>() / (logits.len() / K) as f64
+}
+
+/// Rows that sum to 1.
+fn targets(batch: usize) -> impl Strategy<Value = Vec<f64>> {
+    vec(0.0..1.0f64, batch * K).prop_map(|mut raw| {
+        for row in raw.chunks_mut(K) {
+            let sum: f64 = row.iter().sum::<f64>() + 1e-9;
+            row.iter_mut().for_each(|y| *y /= sum);
+        }
+        raw
+    })
+}
+
+fn close(found: &Tensor, expected: f64) -> bool {
+    found.size().is_empty() && (found.double_value(&[]) - expected).abs() < 1e-9
+}
+
+proptest! {
+    #[test]
+    fn cross_entropy_smooths_soft_targets(
+        (x, y) in (1usize..4).prop_flat_map(|b| (vec(-4.0..4.0f64, b * K), targets(b))),
+        smoothing in 0.0..0.9f64,
+    ) {
+        let shape = [-1, K as i64];
+        let found = cross_entropy(&tensor(&x, &shape), &tensor(&y, &shape), smoothing);
+        let smooth: Vec<f64> =
+            y.iter().map(|y| (1.0 - smoothing) * y + smoothing / K as f64).collect();
+        // Rounded shares sum to almost 1, which is what libtorch spreads.
+        prop_assert!((found.double_value(&[]) - entropy(&x, &smooth)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn tet_looks_at_every_step(
+        (x, y) in (1usize..4).prop_flat_map(|b| (vec(-4.0..4.0f64, 3 * b * K), targets(b))),
+        lambda in 0.0..1.0f64,
+    ) {
+        let (batch, k) = ((y.len() / K) as i64, K as i64);
+        let found = tet(&tensor(&x, &[3, batch, k]), &tensor(&y, &[batch, k]), 0.0, lambda);
+        let steps = x.chunks(y.len()).map(|x| entropy(x, &y));
+        let square = x.iter().map(|x| (x - 1.0).powi(2)).sum::<f64>() / x.len() as f64;
+        let expected = (1.0 - lambda) * steps.sum::<f64>() / 3.0 + lambda * square;
+        prop_assert!(close(&found, expected));
+    }
+
+    #[test]
+    fn distillation(x in vec(-4.0..4.0f64, 2 * K), teacher in vec(-4.0..4.0f64, 2 * K), tau in 0.5..5.0f64) {
+        let shape = [2, K as i64];
+        let leaf = tensor(&teacher, &shape).set_requires_grad(true);
+        let logits = tensor(&x, &shape).set_requires_grad(true);
+        let chosen: Vec<f64> = teacher
+            .chunks(K)
+            .flat_map(|row| {
+                let most = (1..K).fold(0, |most, i| if row[i] > row[most] { i } else { most });
+                (0..K).map(move |i| f64::from(i == most))
+            })
+            .collect();
+        let hard = distill_hard(&logits, &leaf);
+        prop_assert!(close(&hard, entropy(&x, &chosen)));
+
+        let soft = distill_soft(&logits, &leaf, tau);
+        let scaled = |x: &[f64]| x.iter().map(|x| x / tau).collect::<Vec<_>>();
+        let divergence: f64 = x
+            .chunks(K)
+            .zip(teacher.chunks(K))
+            .flat_map(|(x, y)| log_shares(&scaled(y)).into_iter().zip(log_shares(&scaled(x))))
+            .map(|(teacher, own)| teacher.exp() * (teacher - own))
+            .sum();
+        prop_assert!(close(&soft, tau * tau * divergence / (2 * K) as f64));
+
+        (hard + soft).backward();
+        prop_assert!(logits.grad().abs().sum(Kind::Double).double_value(&[]) > 0.0);
+        prop_assert!(!leaf.grad().defined());
+    }
+}
