@@ -18,7 +18,8 @@ from pathlib import Path
 
 KEPT = ["libtorch_cpu.so", "libc10.so", "libc10_cuda.so", "libshm.so"]
 REPLACED = ["libtorch_cuda.so", "libtorch_nvshmem.so"]
-# What `libtorch_python.so` itself links to.
+# What `libtorch_python.so` itself links to, and how the names of each begin. The names
+# carry a version; the loader wants it only in the library that is called so.
 MISSING = {"libcudnn.so.9": "cudnn", "libcufile.so.0": "cuFile"}
 UNUSED = ["libtorch_cuda_linalg.so"]
 
@@ -64,12 +65,11 @@ def main():
     kept = set().union(*(names(lib / name, "--defined-only") for name in KEPT))
     wanted = names(lib / "libtorch_python.so", "--undefined-only") - kept
     replaced = set().union(*(names(lib / name, "--defined-only") for name in REPLACED))
-    of = {"libtorch_cuda.so": replaced & wanted}
-    for library, prefix in MISSING.items():
-        of[library] = {name for name in wanted - replaced if name.startswith(prefix)}
-    for library, needed in of.items():
-        zeros = ".bss\n.balign 64\nzeros: .zero 65536\n"
-        link(lib / library, zeros + "".join(map(definition, sorted(needed))))
+    needed = wanted & replaced | {name for name in wanted if name.startswith(tuple(MISSING.values()))}
+    zeros = ".bss\n.balign 64\nzeros: .zero 65536\n"
+    link(lib / "libtorch_cuda.so", zeros + "".join(map(definition, sorted(needed))))
+    for library in MISSING:
+        link(lib / library, "")
     for name in [*UNUSED, "libtorch_nvshmem.so"]:
         (lib / name).unlink(missing_ok=True)
 

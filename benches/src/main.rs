@@ -9,7 +9,7 @@ use snn_benches::{
     Case,
     agreement::greatest_difference,
     contest::median,
-    report,
+    machine, report,
     serve::{self, Work, serve},
     suite::{self, Options, Results, precision},
     work::{Attention, Classify, Fire},
@@ -137,7 +137,7 @@ fn time_case(
     }
     let (middle, least) = (median(&times), times.iter().copied().fold(f64::INFINITY, f64::min));
     let middle = middle.context("no run")?;
-    let memory = snn_cli::measure::peak_rss_mb();
+    let memory = machine::peak_rss_mb();
     if json {
         let found = serde_json::json!({
             "model": case.name, "batch": batch, "threads": threads,

@@ -14,7 +14,8 @@ use std::{
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use snn_cli::measure::peak_rss_mb;
+
+use crate::machine::peak_rss_mb;
 
 /// Something to be timed.
 pub trait Work {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use snn_attn::Attend;
 use snn_core::Weights;
 use snn_models::{Config, Network};
@@ -21,11 +21,12 @@ pub struct Trained {
 }
 
 /// The keys of `config.toml` that say what a network is; those of its training are passed over.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Description {
     /// Dataset that it was trained on.
     pub dataset: String,
     /// Folder that the dataset's files were read from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
     /// Its shape.
     pub model: Config,

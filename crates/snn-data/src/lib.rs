@@ -14,6 +14,10 @@
 //! }
 //! # Ok::<(), snn_data::DataError>(())
 //! ```
+//!
+//! Recordings of event cameras are in [`events`], labelled images of streets and rooms in
+//! [`segmentation`], language in [`text`], spoken words in [`sound`]. The feature `fetch` brings
+//! the files, `cli` adds the subcommands of a program, `tokenizers` byte pairs.
 
 pub mod augment;
 pub mod cache;

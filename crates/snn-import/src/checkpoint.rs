@@ -1,10 +1,11 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{Read, Seek, SeekFrom},
+    io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
+use sha2::{Digest, Sha256};
 use snn_core::Weights;
 
 use crate::{
@@ -118,6 +119,14 @@ impl Checkpoint {
             Ok(weights) => Ok((weights, unreadable)),
             Err(source) => Err(ImportError { path: self.path.clone(), source: source.into() }),
         }
+    }
+
+    /// SHA-256 of the file, lower-case hexadecimal.
+    pub(crate) fn sha256(&mut self) -> Result<String, ReadError> {
+        self.file.seek(SeekFrom::Start(0))?;
+        let mut hasher = Sha256::new();
+        io::copy(&mut self.file, &mut hasher)?;
+        Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// Reads tensors, each storage once.

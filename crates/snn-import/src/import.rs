@@ -5,6 +5,7 @@ use std::{
 
 use ndarray::{ArrayD, IxDyn};
 use safetensors::Dtype;
+use serde::Serialize;
 use snn_core::{Outline, Tensor, Weights};
 use snn_models::{Config, Preset};
 
@@ -45,8 +46,10 @@ pub struct Import {
 }
 
 /// What became of a file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Report {
+    /// SHA-256 of the file, lower-case hexadecimal.
+    pub sha256: String,
     /// How the file is built.
     pub format: Format,
     /// The keys to the network; empty where it is the file itself.
@@ -68,7 +71,7 @@ pub struct Report {
 }
 
 /// Something that was left out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ignored {
     /// Its name, or the key to it.
     pub name: String,
@@ -130,7 +133,8 @@ fn from_checkpoint(checkpoint: &mut Checkpoint, request: &Request) -> Result<Imp
     let exact = |(_, tensor): &&(String, Stored)| {
         !matches!(tensor.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F64)
     };
-    let report = Report {
+    let mut report = Report {
+        sha256: String::new(),
         format: checkpoint.format(),
         part: candidate.path().to_owned(),
         prefix: candidate.prefix.clone(),
@@ -146,6 +150,7 @@ fn from_checkpoint(checkpoint: &mut Checkpoint, request: &Request) -> Result<Imp
         weights.insert(name.as_str(), Tensor::I64(ArrayD::zeros(IxDyn(&[]))));
     }
     choice.config.load(&Outline, &weights)?;
+    report.sha256 = checkpoint.sha256()?;
     Ok(Import { config: choice.config, weights, report })
 }
 
@@ -226,8 +231,13 @@ fn recognise<'a>(
             None => why,
         }
     };
-    let choice = match request.preset.as_deref().and_then(Preset::named) {
-        Some(preset) => published(&preset, &request.set),
+    let preset = request.preset.as_deref().and_then(Preset::named);
+    let choice = match &preset {
+        Some(preset) => {
+            let family = families.iter().find(|family| family.has(preset.name));
+            let solved = family.and_then(|family| solve(family, &shapes));
+            published(preset, &shapes, solved.as_ref(), &request.set)
+        }
         None => {
             let part = candidate.name();
             find(&part, &shapes, families, request).and_then(|(family, solved)| {

@@ -85,7 +85,7 @@ fn training(golden: &Recording, backend: Choice) -> Result<Vec<Deviation>> {
     use snn_train::{Precision, Torch, golden};
     match golden {
         Recording::Network(network) if network.training && backend == Choice::Torch => {
-            let torch = Torch::new(tch::Device::cuda_if_available(), Precision::Single)?;
+            let torch = Torch::new(tch::Device::cuda_if_available(), Precision::Double)?;
             let found = golden::compare(network, &torch)?.into_iter();
             let deviation = |golden::Deviation { name, error, allowed }| Deviation { name, error, allowed };
             Ok(found.map(deviation).collect())

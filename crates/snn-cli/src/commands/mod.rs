@@ -2,6 +2,7 @@
 
 mod eval;
 mod golden;
+mod import;
 mod models;
 mod output;
 mod run;
@@ -9,6 +10,7 @@ mod train;
 
 use anyhow::Result;
 use clap::Subcommand;
+use snn_data::cli::DataCommand;
 
 /// A command with its arguments.
 #[derive(Debug, Subcommand)]
@@ -23,6 +25,8 @@ pub enum Command {
     Models(models::Arguments),
     /// Compare every backend with what the authors' own code gave
     Golden(golden::Arguments),
+    /// Turn weights that authors published into a run folder
+    Import(Box<import::Arguments>),
 }
 
 impl Command {
@@ -37,6 +41,8 @@ impl Command {
             Self::Run(arguments) => arguments.run(),
             Self::Models(arguments) => arguments.run(),
             Self::Golden(arguments) => arguments.run(),
+            Self::Data { command } => Ok(snn_data::cli::run(&command, &mut std::io::stdout())?),
+            Self::Import(arguments) => arguments.run(),
         }
     }
 }

@@ -68,6 +68,33 @@ impl<'a, E: Entry> Packer<'a, E> {
         }
     }
 
+    /// What output row `row` alone sees, `[T][taps][groups]`.
+    pub(super) fn row(&self, row: usize) -> Vec<Vec<E>> {
+        let sources: Vec<Option<usize>> = match self.window {
+            None => vec![Some(row)],
+            Some((window, [height, width], [rows, columns])) => {
+                let (sample, position) = (row / (rows * columns), row % (rows * columns));
+                let source = |tap: usize| {
+                    let y = window.source(position / columns, tap / window.size, height)?;
+                    let x = window.source(position % columns, tap % window.size, width)?;
+                    Some((sample * height + y) * width + x)
+                };
+                (0..window.size * window.size).map(source).collect()
+            }
+        };
+        let groups = self.geometry.groups();
+        let seen = |t: usize, source: &Option<usize>| -> Vec<E> {
+            match source {
+                Some(row) => {
+                    (0..groups).map(|g| self.input[self.geometry.entry(t, *row, g)]).collect()
+                }
+                None => vec![E::default(); groups],
+            }
+        };
+        let step = |t| sources.iter().flat_map(|source| seen(t, source)).collect();
+        (0..self.geometry.steps).map(step).collect()
+    }
+
     fn copy(&self, block: usize, panels: &mut [E]) {
         for (t, panel) in panels.chunks_exact_mut(self.len()).enumerate() {
             for (g, entries) in panel.chunks_exact_mut(LANES).enumerate() {

@@ -12,7 +12,6 @@ use super::{
     real::Real,
     synapse::{PackedSynapse, Product},
 };
-use crate::map::Map;
 
 /// What a synapse reads.
 #[derive(Clone, Debug)]
@@ -35,27 +34,24 @@ impl Source {
     /// What output row `row` sees at each step, laid out as the weights and
     /// multiplied by the unit of the synapse.
     pub(super) fn exact_rows(&self, synapse: &PackedSynapse, row: usize) -> Vec<Vec<f64>> {
-        let (block, lane, map) = (row / LANES, row % LANES, synapse.map());
         fn rows<E: Entry>(
-            map: Map,
+            synapse: &PackedSynapse,
             input: &[E],
             geometry: &Geometry,
-            (block, lane): (usize, usize),
-            unit: f64,
+            row: usize,
         ) -> Vec<Vec<f64>> {
-            let packer = Packer::new(map, input, geometry);
-            let mut panels = Vec::new();
-            packer.pack(block, &mut panels);
-            panels.chunks_exact(packer.len()).map(|panel| seen(panel, lane, unit)).collect()
+            let unit = synapse.parts.unit();
+            let steps = Packer::new(synapse.map(), input, geometry).row(row);
+            let numbers = |entry: &E| entry.channels().map(|x| f64::from(x) * unit);
+            steps.iter().map(|step| step.iter().flat_map(numbers).collect()).collect()
         }
-        let (at, unit) = ((block, lane), synapse.parts.unit());
         match self {
             Self::Spikes(Spikes { geometry, nibbles })
             | Self::Counts(Counts {
                 form: CountForm::Bits(Spikes { geometry, nibbles }), ..
-            }) => rows(map, nibbles, geometry, at, unit),
+            }) => rows(synapse, nibbles, geometry, row),
             Self::Counts(Counts { form: CountForm::Bytes { geometry, bytes }, .. }) => {
-                rows(map, bytes, geometry, at, unit)
+                rows(synapse, bytes, geometry, row)
             }
             _ => unreachable!("currents of real input are computed exactly at once"),
         }

@@ -11,6 +11,8 @@ use std::{
     io::{Read, Seek, SeekFrom},
 };
 
+use serde::Serialize;
+
 use crate::{
     ReadError,
     pickle::{Id, Input, Pickle, load},
@@ -23,7 +25,8 @@ pub(crate) trait Source: Read + Seek + Send {}
 impl<T: Read + Seek + Send> Source for T {}
 
 /// How a file is built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Format {
     /// The zip archive that PyTorch writes since 1.6.

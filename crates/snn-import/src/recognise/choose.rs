@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use serde::{Serialize, Serializer};
 use snn_models::{Config, Preset};
 use toml::{Table, Value};
 
 use super::{
-    Family, Solved, apply,
+    Family, Shapes, Solved, apply, compare,
     facts::{self, fact},
     fields::{IDENTITY, config, table},
     outline,
@@ -14,13 +15,14 @@ use super::{
 use crate::{Why, tree::Fact};
 
 /// One field of a configuration, and how it is known.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Field {
     /// Its key.
     pub name: String,
     /// Its value, as TOML.
     pub value: String,
     /// How it is known.
+    #[serde(serialize_with = "in_words")]
     pub origin: Origin,
 }
 
@@ -55,6 +57,10 @@ impl fmt::Display for Origin {
     }
 }
 
+fn in_words<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
 /// A whole configuration.
 pub(crate) struct Choice {
     pub config: Config,
@@ -70,11 +76,30 @@ struct Draft {
     origins: BTreeMap<String, Origin>,
 }
 
-/// A published network.
-pub(crate) fn published(preset: &Preset, changes: &[String]) -> Result<Choice, Why> {
+/// The published network that a person named, if the tensors are its own.
+pub(crate) fn published(
+    preset: &Preset,
+    shapes: &Shapes,
+    solved: Option<&Solved>,
+    changes: &[String],
+) -> Result<Choice, Why> {
     let table = table(&preset.config);
+    let set = |key: &str| changes.iter().any(|change| key_of(change) == key);
+    let fits = |solved: &&Solved| {
+        let mut told = solved.told.iter().filter(|key| !set(key));
+        solved.differences.none() && told.all(|key| solved.table.get(key) == table.get(key))
+    };
+    let Some(solved) = solved.filter(fits) else {
+        let differences = compare(shapes, &outline(&preset.config)?);
+        return Err(Why::Misfit { asked: preset.name.to_owned(), differences });
+    };
+    let told = solved.told.iter().filter_map(|key| Some((key.clone(), solved.table.get(key)?)));
     let origins = table.keys().map(|key| (key.clone(), Origin::Named)).collect();
-    let mut draft = Draft { table, origins };
+    let mut draft = Draft { table: table.clone(), origins };
+    for (key, value) in told {
+        draft.table.insert(key.clone(), value.clone());
+        draft.origins.insert(key, Origin::Tensors);
+    }
     draft.change(changes)?;
     draft.finish(preset.name, changes)
 }
@@ -108,6 +133,11 @@ pub(crate) fn choose(
     let others = exact.iter().filter(|(_, preset)| table(&choice.config) != *preset);
     choice.others = others.map(|(name, _)| *name).collect();
     Ok(choice)
+}
+
+/// The key that a change is made to.
+fn key_of(change: &str) -> &str {
+    change.split(['.', '=']).next().unwrap_or_default().trim()
 }
 
 /// Name and configuration of a published network.
@@ -162,9 +192,19 @@ impl Draft {
 
     fn change(&mut self, changes: &[String]) -> Result<(), Why> {
         for change in changes {
+            let key = key_of(change);
+            let before = self.table.get(key).cloned();
             apply(&mut self.table, change).map_err(|e| Why::set(change, e))?;
-            let key = change.split(['.', '=']).next().unwrap_or_default().trim();
-            self.origins.insert(key.to_owned(), Origin::Set);
+            let number = !matches!(before, Some(Value::String(_) | Value::Table(_)));
+            match (self.origins.get(key), before) {
+                // Sizes: one that is wrong would ask for another network.
+                (Some(Origin::Tensors), Some(told)) if number => {
+                    if self.table.get(key) != Some(&told) {
+                        return Err(Why::set(change, format!("the tensors tell {told}")));
+                    }
+                }
+                _ => drop(self.origins.insert(key.to_owned(), Origin::Set)),
+            }
         }
         Ok(())
     }

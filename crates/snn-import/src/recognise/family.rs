@@ -58,6 +58,11 @@ impl Family {
         }
     }
 
+    /// Whether a published network is one of these.
+    pub fn has(&self, preset: &str) -> bool {
+        self.presets.iter().any(|(name, _)| *name == preset)
+    }
+
     /// Numbers of the template.
     pub fn size(&self) -> f64 {
         numbers(&self.tensors)

@@ -20,6 +20,9 @@ pub(crate) struct Solved {
     pub differences: Differences,
 }
 
+/// Most numbers of a network that is tried: six times what the largest published one has.
+const MOST_NUMBERS: f64 = 1e9;
+
 /// Fields that are words: no published network may show what else they can be.
 pub(super) fn words() -> [(&'static str, Value); 4] {
     let learned = |granularity: &str| {
@@ -126,7 +129,7 @@ fn numbers_of(family: &Family, start: &Table, shapes: &Shapes) -> Option<Solved>
     let depth = effects.iter().zip(&ratios).filter(|(effect, _)| !effect.brought.is_empty());
     let depth: f64 = depth.map(|(_, ratio)| ratio.max(1.0)).product();
     let size = base.iter().map(|(name, shape)| growth(name, shape)).sum::<f64>() * depth;
-    if size > 4.0 * numbers(shapes) + family.size() {
+    if size > (4.0 * numbers(shapes) + family.size()).min(MOST_NUMBERS) {
         return None;
     }
     for (effect, ratio) in effects.iter().zip(&ratios) {

@@ -8,6 +8,7 @@ use super::{
     Family, Solved, choose, families,
     fields::{Number, config, table},
     outline, solve,
+    solve::words,
 };
 use crate::tree::Fact;
 
@@ -72,12 +73,10 @@ fn small(family: &Family, sizes: &[i64], flags: &[bool], word: usize) -> Option<
         };
         table = number.set(&table, value);
     }
-    let keys: Vec<String> = table.keys().cloned().collect();
-    for (key, flag) in keys.iter().filter(|key| table[*key].is_bool()).zip(flags) {
-        assert!(key != "system");
-        table.insert(key.clone(), Value::Boolean(*flag));
+    for (value, flag) in table.iter_mut().map(|(_, v)| v).filter(|v| v.is_bool()).zip(flags) {
+        *value = Value::Boolean(*flag);
     }
-    for (key, value) in super::solve::words().into_iter().skip(word).take(1) {
+    for (key, value) in words().into_iter().skip(word).take(1) {
         if table.contains_key(key) {
             table.insert(key.to_owned(), value);
         }
