@@ -3,10 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::{Result, ensure};
-use snn_data::{
-    Dataset, Image, Images,
-    images::resize::resize,
-};
+use snn_data::{Dataset, Image, Images, images::resize::resize};
 use snn_models::Config;
 
 /// Opens dataset `name` (its files in `dir`) for `model`: images of another size are resized to

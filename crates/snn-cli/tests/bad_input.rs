@@ -15,9 +15,22 @@ use tempfile::TempDir;
 
 /// The smallest Spikformer, one epoch.
 const SMALL: [&str; 16] = [
-    "--set", "epochs=1", "--set", "model.image=[8, 8]", "--set", "model.dim=8", "--set",
-    "model.heads=2", "--set", "model.depth=1", "--set", "model.mlp_ratio=1", "--set",
-    "model.time_steps=1", "--set", "schedule.warmup=0",
+    "--set",
+    "epochs=1",
+    "--set",
+    "model.image=[8, 8]",
+    "--set",
+    "model.dim=8",
+    "--set",
+    "model.heads=2",
+    "--set",
+    "model.depth=1",
+    "--set",
+    "model.mlp_ratio=1",
+    "--set",
+    "model.time_steps=1",
+    "--set",
+    "schedule.warmup=0",
 ];
 
 /// `snn train PRESET` of the smallest network, into `out`.
@@ -178,7 +191,9 @@ fn an_image_of_the_wrong_size_or_none() {
     let (parent, run) = run();
     let save = |name: &str, width, height| {
         let path = parent.path().join(name);
-        image::GrayImage::from_fn(width, height, |x, y| image::Luma([(x * y) as u8])).save(&path).unwrap();
+        image::GrayImage::from_fn(width, height, |x, y| image::Luma([(x * y) as u8]))
+            .save(&path)
+            .unwrap();
         path
     };
     let (good, wide) = (save("good.png", 8, 8), save("wide.png", 20, 10));

@@ -63,8 +63,15 @@ fn eval_measures() {
     let eval = |flags: &[&str]| succeeds(snn(["eval"]).arg(&run).args(flags));
     let found = json(&eval(&["--json", "--batch", "60"]));
     let keys = [
-        "accuracy", "images_per_s", "ms_per_image", "firing_rate", "ac", "mac", "energy_pj",
-        "peak_rss_mb", "backend",
+        "accuracy",
+        "images_per_s",
+        "ms_per_image",
+        "firing_rate",
+        "ac",
+        "mac",
+        "energy_pj",
+        "peak_rss_mb",
+        "backend",
     ];
     let object = found.as_object().unwrap();
     assert!(object.len() == keys.len() && keys.iter().all(|key| object.contains_key(*key)));

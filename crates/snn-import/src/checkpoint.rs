@@ -45,10 +45,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// As [`Checkpoint::open`].
-    pub fn read(
-        path: &Path,
-        file: impl Read + Seek + Send + 'static,
-    ) -> Result<Self, ImportError> {
+    pub fn read(path: &Path, file: impl Read + Seek + Send + 'static) -> Result<Self, ImportError> {
         let read = |source| ImportError { path: path.into(), source: Why::Read(source) };
         Self::take_apart(path, Box::new(file)).map_err(read)
     }
@@ -130,10 +127,7 @@ impl Checkpoint {
     }
 
     /// Reads tensors, each storage once.
-    pub(crate) fn load(
-        &mut self,
-        mut wanted: Vec<(String, Stored)>,
-    ) -> Result<Weights, ReadError> {
+    pub(crate) fn load(&mut self, mut wanted: Vec<(String, Stored)>) -> Result<Weights, ReadError> {
         let bytes = wanted.iter().fold(0u64, |sum, (_, stored)| sum.saturating_add(stored.bytes()));
         if bytes > self.length.saturating_mul(MOST_SHARED) {
             return Err(ReadError::Shared { bytes, length: self.length });

@@ -23,7 +23,8 @@ pub enum ReadError {
     /// It is an archive of something else.
     #[error(
         "a {kind} archive without {lacks}, so not of torch.save; it holds {}; \
-         unpack it and import what is in it", list(holds)
+         unpack it and import what is in it",
+        list(holds)
     )]
     Archive {
         /// zip or tar.
@@ -135,18 +136,15 @@ pub enum Why {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// There is no dictionary with tensors in it.
-    #[error(
-        "it holds no tensors under names: {}; save the state dict of a network",
-        list(holds)
-    )]
+    #[error("it holds no tensors under names: {}; save the state dict of a network", list(holds))]
     Empty {
         /// What is there.
         holds: Vec<String>,
     },
     /// No tensor is called as in any network of the zoo.
     #[error(
-        "none of its {tensors} tensors (first `{first}`) is called as in a network of the zoo, \
-         which `snn models` lists"
+        "none of its tensors ({tensors}, the first `{first}`) is called as in a network of the \
+         zoo, which `snn models` lists"
     )]
     Foreign {
         /// How many there are.

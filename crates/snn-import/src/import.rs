@@ -360,7 +360,8 @@ mod tests {
 
     #[test]
     fn patterns() {
-        for (pattern, name) in [("a.b", "a.b"), ("a.*", "a.b.c"), ("*.w", "a.w"), ("*b*d", "abcd")] {
+        for (pattern, name) in [("a.b", "a.b"), ("a.*", "a.b.c"), ("*.w", "a.w"), ("*b*d", "abcd")]
+        {
             assert!(matches(pattern, name), "{pattern} is not {name}");
         }
         for (pattern, name) in [("a", "ab"), ("a*", "ba"), ("*.w", "a.w.b"), ("a*a", "a")] {

@@ -35,9 +35,7 @@ pub enum Unreadable {
     #[error("it reaches beyond its storage; the file is cut or damaged")]
     Outside,
     /// It has more elements than its storage, which it repeats.
-    #[error(
-        "it repeats {stored} stored numbers to {elements}; save its `.contiguous()` form"
-    )]
+    #[error("it repeats {stored} stored numbers to {elements}; save its `.contiguous()` form")]
     Repeats {
         /// Elements of the tensor.
         elements: usize,

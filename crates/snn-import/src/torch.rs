@@ -158,8 +158,8 @@ impl Tensors<'_> {
             return Err(Unreadable::Description);
         };
         let class = pickle.global(class).ok_or(Unreadable::Description)?;
-        let kind = StorageType::of(class)
-            .ok_or_else(|| Unreadable::Type { found: class.to_owned() })?;
+        let kind =
+            StorageType::of(class).ok_or_else(|| Unreadable::Type { found: class.to_owned() })?;
         let key = pickle.key(key).ok_or(Unreadable::Description)?;
         let root = self.storages.get(&key).ok_or(Unreadable::Storage { key })?;
         let view = view.first().and_then(|&view| pickle.sequence(view));

@@ -176,7 +176,8 @@ impl<'a> Walk<'a> {
     fn field(&self, id: Id, name: &str) -> Option<Id> {
         let attributes = self.pickle.items(self.pickle.state(id)?);
         // The first ones: modules have few, and a hostile file may have millions.
-        let found = attributes.iter().take(64).find(|(key, _)| self.pickle.text(*key) == Some(name));
+        let found =
+            attributes.iter().take(64).find(|(key, _)| self.pickle.text(*key) == Some(name));
         found.map(|&(_, value)| value)
     }
 

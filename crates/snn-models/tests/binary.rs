@@ -194,7 +194,8 @@ proptest! {
         config.spike_mode = sdt::SpikeMode::Lif;
         let json = serde_json::to_value(&config).unwrap();
         let mut host = json.as_object().unwrap().clone();
-        (host.remove("chunk"), host.remove("attention"));
+        host.remove("chunk");
+        host.remove("attention");
         let host: sdt::Config = serde_json::from_value(host.into()).unwrap();
         let (config, host) = (Config::Statten(config), Config::SpikeDrivenTransformer(host));
         let (weights, images) = (lively(&config, seed), images(&config, seed));

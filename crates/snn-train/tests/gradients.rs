@@ -35,7 +35,12 @@ fn gradients(backend: &Torch) -> BTreeMap<String, Vec<f64>> {
 }
 
 /// The sum of everything that comes out, each with a weight of its own.
-fn loss(synapse: &Synapse<Torch>, pass: &mut Pass<'_, Torch>, x: &impl Signal<Torch>, repeats: usize) -> tch::Tensor {
+fn loss(
+    synapse: &Synapse<Torch>,
+    pass: &mut Pass<'_, Torch>,
+    x: &impl Signal<Torch>,
+    repeats: usize,
+) -> tch::Tensor {
     let current = synapse.forward_repeated(pass, x, repeats);
     let by = pass.backend.real(&noise(7, &current.shape()));
     (current.tensor() * by.tensor()).sum(Kind::Double)
@@ -202,7 +207,8 @@ fn the_border_is_a_constant_of_the_updated_statistics() {
     let current = synapse.forward(&mut Pass::train(&backend), &x);
     assert_eq!(current.shape(), [2, 1, 5, 5, 2]);
     let after = backend.weights();
-    let of = |name: &str, c: usize| f64::from(after.get(&format!("norm.{name}")).unwrap().to_f32()[[c]]);
+    let of =
+        |name: &str, c: usize| f64::from(after.get(&format!("norm.{name}")).unwrap().to_f32()[[c]]);
     for c in 0..2 {
         let corner = current.tensor().double_value(&[1, 0, 4, 2, c as i64]);
         let deviation = (of("running_var", c) + 1e-5).sqrt();
@@ -217,7 +223,8 @@ fn the_border_is_a_constant_of_the_updated_statistics() {
 fn a_pass_in_training_updates_the_statistics_once() {
     let backend = torch();
     let builder = Builder::draw(&backend, 0);
-    let synapse = builder.synapse(Stage::linear("map", 1, 1).init(Init::Constant(1.0)).norm("norm")).unwrap();
+    let synapse =
+        builder.synapse(Stage::linear("map", 1, 1).init(Init::Constant(1.0)).norm("norm")).unwrap();
     let x = backend.real(&array(&[2, 2, 1], [1.0, 2.0, 3.0, 6.0]));
     let statistics = || {
         let weights = backend.weights();

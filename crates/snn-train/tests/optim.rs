@@ -34,11 +34,16 @@ fn set_gradients(parameters: &[(String, Torch)], t: usize) {
 }
 
 fn values(parameters: &[(String, Torch)]) -> Vec<Vec<f64>> {
-    let flat = |p: &Torch| Vec::<f64>::try_from(p.detach().to_kind(Kind::Double).view([-1])).unwrap();
+    let flat =
+        |p: &Torch| Vec::<f64>::try_from(p.detach().to_kind(Kind::Double).view([-1])).unwrap();
     parameters.iter().map(|(_, p)| flat(p)).collect()
 }
 
-fn steps(optimizer: &mut dyn Optimizer, parameters: &[(String, Torch)], steps: std::ops::Range<usize>) {
+fn steps(
+    optimizer: &mut dyn Optimizer,
+    parameters: &[(String, Torch)],
+    steps: std::ops::Range<usize>,
+) {
     for t in steps {
         optimizer.zero_grad();
         set_gradients(parameters, t);
@@ -65,7 +70,8 @@ fn check(
             let gradients: Vec<f64> = (0..values.len()).map(|i| gradient(p, i, t)).collect();
             update(t, p, &gradients, values);
         }
-        for (found, expected) in values(&parameters).iter().flatten().zip(expected.iter().flatten()) {
+        for (found, expected) in values(&parameters).iter().flatten().zip(expected.iter().flatten())
+        {
             assert!((found - expected).abs() < 2e-6, "step {t}: {found} and {expected}");
         }
     }
@@ -74,8 +80,9 @@ fn check(
 #[test]
 fn adamw() {
     for decay_vectors in [true, false] {
-        let options = AdamWOptions { betas: [0.8, 0.95], eps: 1e-6, weight_decay: 0.1, decay_vectors };
-        let mut moments = vec![[[0.0; 2]; 4]; 2];
+        let options =
+            AdamWOptions { betas: [0.8, 0.95], eps: 1e-6, weight_decay: 0.1, decay_vectors };
+        let mut moments = [[[0.0; 2]; 4]; 2];
         check(
             |p| Box::new(AdamW::new(p, options)),
             |t, p, gradients, values| {
@@ -100,7 +107,7 @@ fn sgd() {
         [(0.0, false, true), (0.9, false, false), (0.9, true, true)]
     {
         let options = SgdOptions { momentum, nesterov, weight_decay: 0.1, decay_vectors };
-        let mut buffers = vec![[0.0; 4]; 2];
+        let mut buffers = [[0.0; 4]; 2];
         check(
             |p| Box::new(Sgd::new(p, options)),
             |t, p, gradients, values| {
@@ -121,11 +128,18 @@ fn lamb() {
     let norm = |x: &[f64]| x.iter().map(|v| v * v).sum::<f64>().sqrt();
     for trust_clip in [false, true] {
         let options = LambOptions { weight_decay: 0.1, trust_clip, ..LambOptions::default() };
-        let mut moments = vec![[[0.0; 2]; 4]; 2];
+        let mut moments = [[[0.0; 2]; 4]; 2];
         check(
             |p| Box::new(Lamb::new(p, options)),
             |t, p, gradients, values| {
-                let all = [0, 1].map(|p| norm(&[0, 1, 2, 3][..[2, 4][p]].iter().map(|&i| gradient(p, i, t)).collect::<Vec<_>>()));
+                let all = [0, 1].map(|p| {
+                    norm(
+                        &[0, 1, 2, 3][..[2, 4][p]]
+                            .iter()
+                            .map(|&i| gradient(p, i, t))
+                            .collect::<Vec<_>>(),
+                    )
+                });
                 let clip = norm(&all).max(1.0);
                 let n = t as i32 + 1;
                 let mut update: Vec<f64> = Vec::new();
@@ -203,7 +217,8 @@ fn a_foreign_state_is_an_error_and_changes_nothing() {
         let mut optimizer = build(shared(&parameters));
         steps(optimizer.as_mut(), &parameters, 0..3);
         let state = optimizer.state();
-        let name = state.tensors.keys().find(|name| name.starts_with("fc.weight.")).unwrap().clone();
+        let name =
+            state.tensors.keys().find(|name| name.starts_with("fc.weight.")).unwrap().clone();
 
         let mut missing = state.clone();
         missing.tensors.remove(&name);

@@ -18,7 +18,8 @@ fn changed(changes: &[&str]) -> Result<Config, RunError> {
 
 /// A network so small that an epoch takes no time, on 200 digits.
 fn small(changes: &[&str]) -> (Config, Dataset) {
-    let mut all = vec!["epochs=3", "batch=50", "model.image=[8, 8]", "model.dim=8", "model.heads=2"];
+    let mut all =
+        vec!["epochs=3", "batch=50", "model.image=[8, 8]", "model.dim=8", "model.heads=2"];
     all.extend(["model.depth=1", "model.mlp_ratio=1", "model.time_steps=2"]);
     all.extend(changes);
     let mut digits = Dataset::open("digits", None).unwrap();
@@ -158,9 +159,8 @@ fn a_run_goes_on_bit_for_bit_from_whatever_a_killed_one_left() {
             let folder = RunFolder::create(&path, &config, "").unwrap();
             // The schedule follows `epochs`, so a shorter run would not be a part of this one.
             let mut trainer = Trainer::new(config.clone(), &data).unwrap();
-            let stop = std::panic::AssertUnwindSafe(|| {
-                trainer.run(&folder, &mut Stop { after: epochs })
-            });
+            let stop =
+                std::panic::AssertUnwindSafe(|| trainer.run(&folder, &mut Stop { after: epochs }));
             assert!(std::panic::catch_unwind(stop).is_err());
             contents(&path)
         };

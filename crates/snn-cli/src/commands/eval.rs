@@ -67,9 +67,18 @@ struct Found {
 impl std::fmt::Display for Found {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "accuracy     {:.2} %", 100.0 * self.accuracy)?;
-        writeln!(f, "speed        {:.1} images/s, {:.2} ms each", self.images_per_s, self.ms_per_image)?;
+        writeln!(
+            f,
+            "speed        {:.1} images/s, {:.2} ms each",
+            self.images_per_s, self.ms_per_image
+        )?;
         writeln!(f, "firing rate  {:.1} %", 100.0 * self.firing_rate)?;
-        writeln!(f, "operations   {:.3} M AC, {:.3} M MAC an image", self.ac / 1e6, self.mac / 1e6)?;
+        writeln!(
+            f,
+            "operations   {:.3} M AC, {:.3} M MAC an image",
+            self.ac / 1e6,
+            self.mac / 1e6
+        )?;
         writeln!(
             f,
             "energy       {:.3} uJ an image (45 nm, f32; without {})",

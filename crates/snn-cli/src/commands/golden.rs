@@ -32,8 +32,7 @@ impl Arguments {
         let backends = self.backend.map_or_else(every, |backend| vec![backend]);
         let mut rows = Vec::new();
         for (path, golden) in self.file.iter().zip(&golden) {
-            let in_training =
-                matches!(golden, Recording::Network(network) if network.training);
+            let in_training = matches!(golden, Recording::Network(network) if network.training);
             for &backend in &backends {
                 if in_training && !backend.trains() {
                     if self.backend.is_some() {
@@ -53,7 +52,11 @@ impl Arguments {
                 rows.push(compared.with_context(cannot)?);
             }
         }
-        if self.json { output::print_json(&rows)? } else { output::print(&text(&rows))? }
+        if self.json {
+            output::print_json(&rows)?
+        } else {
+            output::print(&text(&rows))?
+        }
         let failed: Vec<&str> = rows.iter().filter_map(|row| row.failure.as_deref()).collect();
         match failed.first() {
             Some(first) => bail!("{} of {} beyond tolerance: {first}", failed.len(), rows.len()),
@@ -87,7 +90,8 @@ fn training(golden: &Recording, backend: Choice) -> Result<Vec<Deviation>> {
         Recording::Network(network) if network.training && backend == Choice::Torch => {
             let torch = Torch::new(tch::Device::cuda_if_available(), Precision::Double)?;
             let found = golden::compare(network, &torch)?.into_iter();
-            let deviation = |golden::Deviation { name, error, allowed }| Deviation { name, error, allowed };
+            let deviation =
+                |golden::Deviation { name, error, allowed }| Deviation { name, error, allowed };
             Ok(found.map(deviation).collect())
         }
         _ => Ok(Vec::new()),
@@ -118,7 +122,7 @@ struct Row {
 impl Row {
     fn new(path: &Path, backend: Choice, forward: &Comparison, training: &[Deviation]) -> Self {
         let failure = forward.failures().map(|d| (&d.name, d.greatest, d.tolerance()));
-        let deviations = training.iter().filter(|d| !(d.error <= d.allowed));
+        let deviations = training.iter().filter(|d| d.error.is_nan() || d.error > d.allowed);
         let failure = failure.chain(deviations.map(|d| (&d.name, d.error, d.allowed))).next();
         let failure = failure.map(|(name, error, allowed)| {
             let (path, backend) = (path.display(), backend.name());

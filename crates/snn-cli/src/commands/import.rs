@@ -128,11 +128,13 @@ fn dataset(preset: Option<&str>, config: &snn_models::Config) -> Result<String> 
         [only] => Ok(only.to_owned()),
         [] => bail!(
             "no dataset has images of {} channels in {classes} classes; say which one the \
-             network is to be measured on by --dataset NAME", input.channels
+             network is to be measured on by --dataset NAME",
+            input.channels
         ),
         _ => bail!(
             "the file does not tell the dataset that the network was trained on; pass --dataset \
-             NAME, such as {}", fitting.join(" or ")
+             NAME, such as {}",
+            fitting.join(" or ")
         ),
     }
 }
@@ -146,10 +148,12 @@ fn make(out: &Path, write: impl Fn(&Path) -> io::Result<()>) -> Result<PathBuf> 
     let made = parent
         .map_or(Ok(()), fs::create_dir_all)
         .and_then(|()| fs::create_dir(&temporary))
-        .and_then(|()| write(&temporary).and_then(|()| fs::rename(&temporary, out)).inspect_err(|_| {
-            // The first error is the one to tell; a leftover cannot be helped then.
-            let _ = fs::remove_dir_all(&temporary);
-        }));
+        .and_then(|()| {
+            write(&temporary).and_then(|()| fs::rename(&temporary, out)).inspect_err(|_| {
+                // The first error is the one to tell; a leftover cannot be helped then.
+                let _ = fs::remove_dir_all(&temporary);
+            })
+        });
     made.with_context(|| format!("cannot make the run folder {}", out.display()))?;
     Ok(out.to_owned())
 }

@@ -27,6 +27,13 @@ pub enum Command {
     Golden(golden::Arguments),
     /// Turn weights that authors published into a run folder
     Import(Box<import::Arguments>),
+    /// List datasets, fetch, verify and inspect them
+    #[command(after_help = "Example: snn data list")]
+    Data {
+        /// What to do
+        #[command(subcommand)]
+        command: DataCommand,
+    },
 }
 
 impl Command {

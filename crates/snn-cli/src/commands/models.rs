@@ -28,7 +28,8 @@ impl Arguments {
             let row = |preset: Preset| Row { system: preset.config.system(), preset };
             return output::print_json(&presets.into_iter().map(row).collect::<Vec<_>>());
         }
-        let head = ["preset", "system", "task", "parameters", "published accuracy", "status", "source"];
+        let head =
+            ["preset", "system", "task", "parameters", "published accuracy", "status", "source"];
         let head = head.map(str::to_owned).to_vec();
         let rows = presets.iter().map(|preset| {
             vec![

@@ -70,10 +70,7 @@ pub(crate) struct Torch {
 }
 
 /// Takes a file of `length` bytes apart.
-pub(crate) fn open(
-    file: &mut dyn Source,
-    length: u64,
-) -> Result<(Format, Contents), ReadError> {
+pub(crate) fn open(file: &mut dyn Source, length: u64) -> Result<(Format, Contents), ReadError> {
     let mut head = Vec::new();
     Read::take(&mut *file, 512).read_to_end(&mut head)?;
     file.seek(SeekFrom::Start(0))?;
@@ -116,6 +113,9 @@ fn expect<R: Read, T>(
 ) -> Result<T, ReadError> {
     let pickle = load(input)?;
     let found = || pickle.describe(pickle.root());
-    read(&pickle, pickle.root())
-        .ok_or_else(|| ReadError::Damaged { what: what.into(), expected, found: found() })
+    read(&pickle, pickle.root()).ok_or_else(|| ReadError::Damaged {
+        what: what.into(),
+        expected,
+        found: found(),
+    })
 }

@@ -72,4 +72,3 @@ fn element_sizes(pickle: &Pickle) -> Result<HashMap<String, u64>, ReadError> {
     }
     Ok(sizes)
 }
-

@@ -371,9 +371,10 @@ fn integer(bytes: &[u8]) -> Value {
 
 fn text(bytes: Vec<u8>) -> Value {
     // Python writes lone surrogates, which are no UTF-8; no name has any.
-    Value::Text(String::from_utf8(bytes).unwrap_or_else(|e| {
-        String::from_utf8_lossy(e.as_bytes()).into_owned()
-    }))
+    Value::Text(
+        String::from_utf8(bytes)
+            .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()),
+    )
 }
 
 fn bytes_or_text(bytes: Vec<u8>) -> Value {

@@ -117,7 +117,8 @@ pub(crate) fn choose(
     let mut draft = Draft { table: solved.table.clone(), origins };
     // Networks are often trained further for other classes, and are the same but for that.
     let exact = draft.like(family, &told, None);
-    let near = if exact.is_empty() { draft.like(family, &told, Some("classes")) } else { Vec::new() };
+    let near =
+        if exact.is_empty() { draft.like(family, &told, Some("classes")) } else { Vec::new() };
     let plain = |presets: &[&Published]| presets.iter().map(|p| p.0).min_by_key(|n| n.len());
     if let Some(name) = plain(&exact) {
         let plain = exact.iter().copied().filter(|preset| preset.0 == name);

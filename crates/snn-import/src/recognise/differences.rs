@@ -29,7 +29,8 @@ impl Differences {
 impl fmt::Display for Differences {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
-        let count = |n: usize| if n == 1 { "1 tensor is".into() } else { format!("{n} tensors are") };
+        let count =
+            |n: usize| if n == 1 { "1 tensor is".into() } else { format!("{n} tensors are") };
         if let [(name, shape), ..] = &*self.missing {
             let n = count(self.missing.len());
             parts.push(format!("{n} missing (first `{name}` of shape {shape:?})"));
@@ -64,7 +65,8 @@ pub(crate) fn compare(found: &Shapes, expected: &Shapes) -> Differences {
         }
     }
     let unexpected = found.iter().filter(|(name, _)| !expected.contains_key(*name));
-    differences.unexpected = unexpected.map(|(name, shape)| (name.clone(), shape.clone())).collect();
+    differences.unexpected =
+        unexpected.map(|(name, shape)| (name.clone(), shape.clone())).collect();
     differences
 }
 

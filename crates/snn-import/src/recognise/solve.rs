@@ -164,9 +164,8 @@ fn flags(start: &Table, shapes: &Shapes, told: &mut BTreeSet<String>) -> Option<
 
 /// Names in the first block of every list, which a network of any depth has; all if none is.
 fn first(names: &[String]) -> impl Iterator<Item = &String> {
-    let first = |name: &&String| {
-        !name.split('.').any(|part| part.parse::<usize>().is_ok_and(|i| i > 0))
-    };
+    let first =
+        |name: &&String| !name.split('.').any(|part| part.parse::<usize>().is_ok_and(|i| i > 0));
     let any = names.iter().any(|name| first(&name));
     names.iter().filter(move |name| !any || first(name))
 }

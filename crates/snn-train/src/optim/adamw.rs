@@ -46,8 +46,7 @@ impl AdamW {
 
 impl Optimizer for AdamW {
     fn step(&mut self, lr: f64) {
-        let AdamWOptions { betas: [beta1, beta2], eps, weight_decay, decay_vectors } =
-            self.options;
+        let AdamWOptions { betas: [beta1, beta2], eps, weight_decay, decay_vectors } = self.options;
         let moving: Vec<_> = self.slots.moving().map(|(slot, _)| &*slot).collect();
         let (decaying, others): (Vec<_>, Vec<_>) =
             moving.into_iter().partition(|slot| slot.decays(decay_vectors));

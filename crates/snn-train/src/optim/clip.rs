@@ -30,5 +30,9 @@ pub(super) fn grad_norm<'a>(parameters: impl IntoIterator<Item = &'a Tensor>) ->
         .filter(Tensor::defined)
         .map(|gradient| gradient.detach().norm())
         .collect();
-    if norms.is_empty() { 0.0 } else { Tensor::stack(&norms, 0).to_kind(Kind::Double).norm().double_value(&[]) }
+    if norms.is_empty() {
+        0.0
+    } else {
+        Tensor::stack(&norms, 0).to_kind(Kind::Double).norm().double_value(&[])
+    }
 }

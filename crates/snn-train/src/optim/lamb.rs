@@ -95,6 +95,7 @@ impl Optimizer for Lamb {
 /// Norm of the parameter over that of its step; 1 where either is zero.
 fn trust(parameter: &Tensor, direction: &Tensor, clip: bool) -> Tensor {
     let (own, step) = (parameter.norm(), direction.norm());
-    let ratio = (&own / &step).where_self(&own.gt(0.0).logical_and(&step.gt(0.0)), &own.ones_like());
+    let ratio =
+        (&own / &step).where_self(&own.gt(0.0).logical_and(&step.gt(0.0)), &own.ones_like());
     if clip { ratio.clamp_max(1.0) } else { ratio }
 }

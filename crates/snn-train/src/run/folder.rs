@@ -138,7 +138,12 @@ impl RunFolder {
         write_atomic(&path, bytes).map_err(|source| self.unwritten(path, bytes.len(), source))
     }
 
-    pub(super) fn unwritten(&self, path: PathBuf, bytes: usize, source: std::io::Error) -> RunError {
+    pub(super) fn unwritten(
+        &self,
+        path: PathBuf,
+        bytes: usize,
+        source: std::io::Error,
+    ) -> RunError {
         RunError::Write { path, bytes, folder: self.path.clone(), source }
     }
 }

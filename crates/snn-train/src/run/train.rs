@@ -100,8 +100,12 @@ impl Trainer {
         let loader = LoaderConfig { batch: config.batch, seed: config.seed, ..Default::default() };
         let test = Loader::new(data.test_source()?, loader.clone())?;
         // A last batch of a few images would make BatchNorm's statistics jump.
-        let loader =
-            LoaderConfig { shuffle: true, drop_last: true, mix: config.augment.mix.clone(), ..loader };
+        let loader = LoaderConfig {
+            shuffle: true,
+            drop_last: true,
+            mix: config.augment.mix.clone(),
+            ..loader
+        };
         let train = Loader::new(data.train_source(&config.augment)?, loader)?;
         let optimizer = config.optimizer.build(backend.parameters());
         let mixed = config.precision == PrecisionConfig::Mixed;

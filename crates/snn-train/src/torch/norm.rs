@@ -59,6 +59,8 @@ impl Norm {
 
     /// What zero becomes under the running statistics, `[C]`; a constant.
     pub(super) fn of_zero(&self) -> Tensor {
-        tch::no_grad(|| &self.bias - &self.mean * &self.weight / (&self.var + BatchNorm::EPS).sqrt())
+        tch::no_grad(|| {
+            &self.bias - &self.mean * &self.weight / (&self.var + BatchNorm::EPS).sqrt()
+        })
     }
 }

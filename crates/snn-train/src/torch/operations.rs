@@ -1,7 +1,7 @@
 use ndarray::ArrayD;
 use snn_core::{
-    Activation, Activity, Backend, Input, IntegerNeuron, Mode, Neuron, Tensor as Published,
-    Window, backend::SynapseParts, neuron::Rounding, tensor,
+    Activation, Activity, Backend, Input, IntegerNeuron, Mode, Neuron, Tensor as Published, Window,
+    backend::SynapseParts, neuron::Rounding, tensor,
 };
 use tch::{Device, Kind, Tensor};
 

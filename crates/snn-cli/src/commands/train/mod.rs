@@ -51,7 +51,8 @@ impl Arguments {
     #[cfg(not(feature = "torch"))]
     pub(super) fn run(self) -> Result<()> {
         // Read here, so that both programs take the same arguments.
-        let Self { preset: _, config: _, data: _, out: _, resume: _, device: _, seed: _, set: _ } = self;
+        let Self { preset: _, config: _, data: _, out: _, resume: _, device: _, seed: _, set: _ } =
+            self;
         Err(crate::backend::without_libtorch("training"))
     }
 }

@@ -128,7 +128,8 @@ fn conditions(
     trained: &Trained,
 ) -> Result<Run> {
     let name = folder.path().file_name().unwrap_or_default();
-    let version = |name: &str, version: &str| Version { name: name.into(), version: version.into() };
+    let version =
+        |name: &str, version: &str| Version { name: name.into(), version: version.into() };
     Ok(Run {
         system: config.model.system().into(),
         preset: name.to_string_lossy().into_owned(),

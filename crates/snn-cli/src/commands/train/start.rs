@@ -88,7 +88,8 @@ fn command(arguments: impl IntoIterator<Item = OsString>) -> String {
         true => word,
         false => format!("'{}'", word.replace('\'', r"'\''").replace('\n', " ")),
     };
-    let words = arguments.into_iter().skip(1).map(|word| quote(word.to_string_lossy().into_owned()));
+    let words =
+        arguments.into_iter().skip(1).map(|word| quote(word.to_string_lossy().into_owned()));
     std::iter::once("snn".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 

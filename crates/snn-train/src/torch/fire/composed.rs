@@ -64,9 +64,7 @@ fn derivative(surrogate: &Surrogate, x: &Tensor) -> Tensor {
             let s = (x * alpha).sigmoid();
             alpha * &s * (1.0 - &s)
         }
-        Surrogate::Arctan { alpha } => {
-            alpha / 2.0 / (1.0 + (x * (FRAC_PI_2 * alpha)).square())
-        }
+        Surrogate::Arctan { alpha } => alpha / 2.0 / (1.0 + (x * (FRAC_PI_2 * alpha)).square()),
         Surrogate::Rectangle { width } => x.abs().lt(width / 2.0).to_kind(x.kind()) / width,
         Surrogate::FastSigmoid { alpha } => (x.abs() * alpha + 1.0).square().reciprocal(),
         Surrogate::Triangle { width } => (x.abs() / -width + 1.0).clamp_min(0.0) / width,

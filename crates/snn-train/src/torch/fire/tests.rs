@@ -50,7 +50,8 @@ fn run(fire: Fire, run: &Run, kind: Kind) -> Outcome {
     let leaf = |values: &[f64], shape: &[i64]| {
         Tensor::from_slice(values).view(shape).to_kind(kind).set_requires_grad(true)
     };
-    let flat = |t: &Tensor| Vec::<f64>::try_from(t.detach().to_kind(Kind::Double).reshape([-1])).unwrap();
+    let flat =
+        |t: &Tensor| Vec::<f64>::try_from(t.detach().to_kind(Kind::Double).reshape([-1])).unwrap();
     let (t, n) = (run.steps as i64, run.count as i64);
     let parametric = matches!(run.neuron.charge, Charge::Parametric { .. });
     let w = parametric.then(|| leaf(&[run.w], &[]));
@@ -58,7 +59,8 @@ fn run(fire: Fire, run: &Run, kind: Kind) -> Outcome {
     let x = if run.is_static() { leaf(&run.x, &[1, n]) } else { leaf(&run.x, &[t, n]) };
     let (spikes, last) = fire(&run.neuron, w.as_ref(), &x.expand([t, n], false), v.as_ref());
     let by = |values: &[f64]| Tensor::from_slice(values).to_kind(kind);
-    let loss = (&spikes * by(&run.by_spikes).view([t, n])).sum(kind) + (&last * by(&run.by_v)).sum(kind);
+    let loss =
+        (&spikes * by(&run.by_spikes).view([t, n])).sum(kind) + (&last * by(&run.by_v)).sum(kind);
     loss.backward();
     Outcome {
         spikes: flat(&spikes),
@@ -147,17 +149,22 @@ fn agree(a: &Outcome, b: &Outcome, tolerance: f64) -> Result<(), TestCaseError> 
     close("membrane", &a.v, &b.v)?;
     close("gradient of currents", &a.g_x, &b.g_x)?;
     prop_assert_eq!(a.g_v.is_some(), b.g_v.is_some());
-    close("gradient of membrane", a.g_v.as_deref().unwrap_or(&[]), b.g_v.as_deref().unwrap_or(&[]))?;
+    close(
+        "gradient of membrane",
+        a.g_v.as_deref().unwrap_or(&[]),
+        b.g_v.as_deref().unwrap_or(&[]),
+    )?;
     prop_assert_eq!(a.g_w.is_some(), b.g_w.is_some());
     close("gradient of leak", a.g_w.as_slice(), b.g_w.as_slice())
 }
 
 fn neurons() -> impl Strategy<Value = Neuron> {
-    let charge = (0..3, any::<bool>(), 1.1..4.0f64).prop_map(|(kind, decay_input, tau)| match kind {
-        0 => Charge::Integrate,
-        1 => Charge::Leaky { tau, decay_input },
-        _ => Charge::Parametric { tau, decay_input },
-    });
+    let charge =
+        (0..3, any::<bool>(), 1.1..4.0f64).prop_map(|(kind, decay_input, tau)| match kind {
+            0 => Charge::Integrate,
+            1 => Charge::Leaky { tau, decay_input },
+            _ => Charge::Parametric { tau, decay_input },
+        });
     let reset = (any::<bool>(), -0.5..0.3f64)
         .prop_map(|(hard, to)| if hard { Reset::Hard { to } } else { Reset::Soft });
     let surrogate = (0..5, 0.5..4.0f64).prop_map(|(kind, value)| match kind {
@@ -185,13 +192,8 @@ fn runs() -> impl Strategy<Value = Run> {
         |(neuron, steps, count, [is_static, starts], w)| {
             let many = |n| vec(-2.0..3.0f64, n);
             let frames = if is_static { 1 } else { steps };
-            (
-                many(frames * count),
-                many(count),
-                many(steps * count),
-                many(count),
-            )
-                .prop_map(move |(x, v, by_spikes, by_v)| Run {
+            (many(frames * count), many(count), many(steps * count), many(count)).prop_map(
+                move |(x, v, by_spikes, by_v)| Run {
                     neuron,
                     steps,
                     count,
@@ -200,7 +202,8 @@ fn runs() -> impl Strategy<Value = Run> {
                     w,
                     by_spikes,
                     by_v,
-                })
+                },
+            )
         },
     )
 }
@@ -296,7 +299,10 @@ fn currents_may_lie_in_memory_in_any_order() {
     let x = (Tensor::arange(24, (Kind::Float, Device::Cpu)) * PI).sin() * 3.0;
     let views = [x.view([2, 3, 4]).permute([0, 2, 1]), x.view([4, 3, 2]).permute([2, 0, 1])];
     for x in views {
-        let (a, b) = (fused(&Neuron::lif(2.0), None, &x, None), composed::fire(&Neuron::lif(2.0), None, &x, None));
+        let (a, b) = (
+            fused(&Neuron::lif(2.0), None, &x, None),
+            composed::fire(&Neuron::lif(2.0), None, &x, None),
+        );
         assert!(a.0.equal(&b.0) && a.1.equal(&b.1));
     }
 }
