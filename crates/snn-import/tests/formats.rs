@@ -64,6 +64,7 @@ fn a_zip_archive_without_checksums() {
 
 #[test]
 fn a_module_that_was_saved_whole() {
+    // PyTorch 1 writes source files into the first; their paths and texts were blanked afterwards.
     for name in ["torch1-module.pt", "torch2-module.pt"] {
         let mut checkpoint = Checkpoint::open(&data(name)).unwrap();
         let (weights, _) = checkpoint.tensors("net").unwrap();
