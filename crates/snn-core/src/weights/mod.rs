@@ -111,8 +111,8 @@ pub fn is_statistic(name: &str) -> bool {
         .any(|suffix| name.rsplit('.').next() == Some(*suffix))
 }
 
-/// Batch normalisation over the last axis, `(x - mean) / sqrt(var + eps)
-/// * weight + bias`; every tensor is `[C]`.
+/// Batch normalisation over the last axis,
+/// `weight (x - mean) / sqrt(var + eps) + bias`; every tensor is `[C]`.
 #[derive(Clone, Debug)]
 pub struct BatchNorm {
     /// Published name, without `.weight`.

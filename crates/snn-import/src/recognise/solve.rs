@@ -23,6 +23,9 @@ pub(crate) struct Solved {
 /// Most numbers of a network that is tried: six times what the largest published one has.
 const MOST_NUMBERS: f64 = 1e9;
 
+/// One in so many names of a family must be there: no network is so much deeper than another.
+const LEAST_SHARED: usize = 20;
+
 /// Fields that are words: no published network may show what else they can be.
 pub(super) fn words() -> [(&'static str, Value); 4] {
     let learned = |granularity: &str| {
@@ -40,6 +43,10 @@ pub(super) fn words() -> [(&'static str, Value); 4] {
 /// Finds the network of a family that has these tensors, or comes closest to it. None if no
 /// network of the family can be built of their sizes.
 pub(crate) fn solve(family: &Family, shapes: &Shapes) -> Option<Solved> {
+    let there = family.tensors.keys().filter(|name| shapes.contains_key(*name)).count();
+    if LEAST_SHARED * there < family.tensors.len() {
+        return None;
+    }
     let mut told = BTreeSet::new();
     let mut starts = vec![family.template.clone()];
     for (key, value) in words().into_iter().filter(|(key, _)| family.template.contains_key(*key)) {
@@ -84,8 +91,8 @@ struct Effect {
     from: i64,
     /// Axes that grow with it, by which power.
     axes: BTreeMap<Axis, u32>,
-    /// Names that a greater number brings.
-    brought: Vec<String>,
+    /// What stands in front of the indices of the list that it is the length of: `block.`
+    list: Option<String>,
 }
 
 fn numbers_of(family: &Family, start: &Table, shapes: &Shapes) -> Option<Solved> {
@@ -99,7 +106,7 @@ fn numbers_of(family: &Family, start: &Table, shapes: &Shapes) -> Option<Solved>
             continue;
         }
         match Effect::of(&number, &table, &base) {
-            Some(effect) if effect.axes.is_empty() && effect.brought.is_empty() => {
+            Some(effect) if effect.axes.is_empty() && effect.list.is_none() => {
                 idle.push(number);
             }
             Some(effect) => {
@@ -116,19 +123,12 @@ fn numbers_of(family: &Family, start: &Table, shapes: &Shapes) -> Option<Solved>
     });
     let ratios = ratios(&effects, &base, shapes);
     // Nothing is built that is far larger than what is there.
-    let growth = |name: &str, shape: &[usize]| -> f64 {
-        let axes = shape.iter().enumerate().map(|(axis, &size)| {
-            let grows = |(effect, ratio): (&Effect, &f64)| {
-                let power = effect.axes.get(&(name.to_owned(), axis)).copied().unwrap_or(0);
-                ratio.powi(power as i32)
-            };
-            size as f64 * effects.iter().zip(&ratios).map(grows).product::<f64>()
-        });
-        axes.product()
+    let grown = |(name, shape): (&String, &Vec<usize>)| {
+        let before = shape.iter().map(|&axis| axis as f64).product::<f64>();
+        let growth = effects.iter().zip(&ratios).map(|(effect, ratio)| effect.growth(name, *ratio));
+        before * growth.product::<f64>()
     };
-    let depth = effects.iter().zip(&ratios).filter(|(effect, _)| !effect.brought.is_empty());
-    let depth: f64 = depth.map(|(_, ratio)| ratio.max(1.0)).product();
-    let size = base.iter().map(|(name, shape)| growth(name, shape)).sum::<f64>() * depth;
+    let size = base.iter().map(grown).sum::<f64>();
     if size > (4.0 * numbers(shapes) + family.size()).min(MOST_NUMBERS) {
         return None;
     }
@@ -194,29 +194,34 @@ impl Effect {
             }
         }
         let more = if to > from { brought(base, &after) } else { brought(&after, base) };
-        Some(Self { number: number.clone(), from, axes, brought: more })
+        Some(Self { number: number.clone(), from, axes, list: list(&more, base) })
     }
 
-    /// How often the list that the number is the length of repeats: in the tensors of the
-    /// template, and in those that are there.
-    fn lengths(&self, base: &Shapes, shapes: &Shapes) -> Option<(usize, usize)> {
-        let name = self.brought.first()?;
-        let parts: Vec<&str> = name.split('.').collect();
-        let mut lists = (0..parts.len()).filter(|&i| parts[i].parse::<usize>().is_ok());
-        let list = lists.find_map(|i| {
-            let list: String = parts[..i].iter().map(|part| format!("{part}.")).collect();
-            let index = format!("{list}{}.", parts[i]);
-            (!base.keys().any(|name| name.starts_with(&index))).then_some(list)
-        })?;
-        let length = |shapes: &Shapes| {
-            let indices = shapes.keys().filter_map(|name| {
-                name.strip_prefix(&list)?.split('.').next()?.parse::<usize>().ok()
-            });
-            let indices: BTreeSet<usize> = indices.collect();
-            (0..).take_while(|i| indices.contains(i)).count()
-        };
-        Some((length(base), length(shapes)))
+    /// How many times larger a tensor of the template is with so many times the number.
+    fn growth(&self, name: &str, ratio: f64) -> f64 {
+        let power = |((tensor, _), power): (&Axis, &u32)| (tensor == name).then_some(*power as i32);
+        let axes: i32 = self.axes.iter().filter_map(power).sum();
+        let inside = self.list.as_ref().is_some_and(|list| name.starts_with(list));
+        ratio.powi(axes + i32::from(inside))
     }
+}
+
+/// The list that names which are there would lengthen.
+fn list(names: &[String], there: &Shapes) -> Option<String> {
+    let parts: Vec<&str> = names.first()?.split('.').collect();
+    let mut indices = (0..parts.len()).filter(|&i| parts[i].parse::<usize>().is_ok());
+    indices.find_map(|i| {
+        let list: String = parts[..i].iter().map(|part| format!("{part}.")).collect();
+        let item = format!("{list}{}.", parts[i]);
+        (!there.keys().any(|name| name.starts_with(&item))).then_some(list)
+    })
+}
+
+/// Items of a list: 0, 1, and so on.
+fn length(list: &str, shapes: &Shapes) -> usize {
+    let index = |name: &String| name.strip_prefix(list)?.split('.').next()?.parse().ok();
+    let indices: BTreeSet<usize> = shapes.keys().filter_map(index).collect();
+    (0..).take_while(|i| indices.contains(i)).count()
 }
 
 /// By how much each number differs from that of the template. What nothing tells stays.
@@ -224,8 +229,9 @@ fn ratios(effects: &[Effect], base: &Shapes, shapes: &Shapes) -> Vec<f64> {
     let mut ratios: Vec<Option<f64>> = effects
         .iter()
         .map(|effect| {
-            let (before, there) = effect.lengths(base, shapes)?;
-            Some((effect.from + there as i64 - before as i64) as f64 / effect.from as f64)
+            let list = effect.list.as_ref()?;
+            let more = length(list, shapes) as i64 - length(list, base) as i64;
+            Some((effect.from + more) as f64 / effect.from as f64)
         })
         .collect();
     // An axis tells a number once all others that it grows with are known.

@@ -196,3 +196,15 @@ proptest! {
         }
     }
 }
+
+/// Once the guard against large networks took each list for all of them.
+#[test]
+fn a_network_of_many_short_lists() {
+    let families = families();
+    let family = families.iter().find(|family| family.name() == "qkformer (cifar)").unwrap();
+    let mut table = family.template.clone();
+    table.insert("depths".into(), vec![5, 5, 5].into());
+    let shapes = outline(&config(&table).unwrap()).unwrap();
+    let solved = solve(family, &shapes).unwrap();
+    assert_eq!(solved.table["depths"], table["depths"]);
+}
