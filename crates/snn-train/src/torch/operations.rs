@@ -10,7 +10,8 @@ use super::{
     convert::{from_torch, length, shape, to_torch},
     fire::fire,
     pool::max_pool,
-    signal::{Counts, Real, Spikes, tensor_of},
+    real::Real,
+    signal::{Counts, Spikes, tensor_of},
     synapse::TorchSynapse,
 };
 
@@ -56,7 +57,7 @@ impl Backend for Torch {
     }
 
     fn real(&self, values: &ArrayD<f32>) -> Real {
-        Real(self.bring(values))
+        Real::new(self.bring(values))
     }
 
     fn spikes(&self, values: &tensor::Spikes) -> Spikes {
@@ -102,14 +103,7 @@ impl Backend for Torch {
         repeats: usize,
         mode: Mode,
     ) -> Real {
-        let current = synapse.current(tensor_of(x), repeats, mode);
-        if repeats == 1 {
-            return Real(current);
-        }
-        let mut whole = current.size();
-        let repeated = [&[length(repeats)], &whole[..]].concat();
-        whole[0] *= length(repeats);
-        Real(current.unsqueeze(0).expand(repeated, false).reshape(whole))
+        synapse.current(tensor_of(x), repeats, mode)
     }
 
     fn fire(
@@ -119,87 +113,87 @@ impl Backend for Torch {
         x: &Real,
         v: Option<&Real>,
     ) -> (Spikes, Real) {
-        let (spikes, v) = fire(neuron, leak, &x.0, v.map(|v| &v.0));
-        (Spikes(spikes), Real(v))
+        let (spikes, v) = fire(neuron, leak, x, v.map(Real::tensor));
+        (Spikes(spikes), Real::new(v))
     }
 
     fn quantize(&self, neuron: &IntegerNeuron, x: &Real) -> Counts {
         let levels = f64::from(neuron.levels);
-        let y = &x.0 * neuron.gain;
+        let y = x.tensor() * neuron.gain;
         let clamped = y.detach().clamp(0.0, levels);
         let (level, inside) = match neuron.rounding {
             Rounding::HalfEven => (clamped.round(), y.ge(0.0).logical_and(&y.le(levels))),
             Rounding::HalfUp => ((clamped + 0.5).floor(), y.gt(0.0).logical_and(&y.lt(levels))),
         };
-        Counts(straight_through(&level, &(y * inside.to_kind(x.0.kind()))))
+        Counts(straight_through(&level, &(y * inside.to_kind(x.tensor().kind()))))
     }
 
     fn max_pool(&self, x: &Spikes, window: Window) -> Spikes {
-        let pooled = max_pool(&x.0, window);
+        let pooled = max_pool(x.tensor(), window);
         // A dilated window can straddle a small input and see padding only.
         let blind = window.dilation > 1 && window.padding > 0;
         Spikes(if blind { pooled.masked_fill(&pooled.isneginf(), 0.0) } else { pooled })
     }
 
     fn mask(&self, a: &Spikes, b: &Spikes) -> Spikes {
-        Spikes(&a.0 * &b.0)
+        Spikes(a.tensor() * b.tensor())
     }
 
     fn complement(&self, x: &Spikes) -> Spikes {
-        Spikes(1.0 - &x.0)
+        Spikes(1.0 - x.tensor())
     }
 
     fn widen(&self, x: &Spikes) -> Counts {
-        Counts(x.0.shallow_clone())
+        Counts(x.tensor().shallow_clone())
     }
 
     fn add(&self, a: &Counts, b: &Spikes) -> Counts {
-        Counts(&a.0 + &b.0)
+        Counts(a.tensor() + b.tensor())
     }
 
     fn sum_axis(&self, x: &Counts, axis: usize) -> Counts {
-        Counts(x.0.sum_dim_intlist(length(axis), true, None))
+        Counts(x.tensor().sum_dim_intlist(length(axis), true, None))
     }
 
     fn matmul(&self, a: &Counts, b: &Counts) -> Counts {
-        Counts(a.0.matmul(&b.0))
+        Counts(a.tensor().matmul(b.tensor()))
     }
 
     fn scale(&self, x: &Counts, by: f64) -> Real {
-        if by == 1.0 { Real(x.0.shallow_clone()) } else { Real(&x.0 * by) }
+        if by == 1.0 { Real::new(x.tensor().shallow_clone()) } else { Real::new(x.tensor() * by) }
     }
 
     fn matmul_real(&self, a: &Counts, b: &Real) -> Real {
-        Real(a.0.matmul(&b.0))
+        Real::new(a.tensor().matmul(b.tensor()))
     }
 
     fn scale_real(&self, x: &Real, by: f64) -> Real {
-        Real(&x.0 * by)
+        Real::new(x.tensor() * by)
     }
 
     fn add_real(&self, a: &Real, b: &Real) -> Real {
-        Real(&a.0 + &b.0)
+        Real::new(a.tensor() + b.tensor())
     }
 
     fn scale_learned(&self, x: &Real, factor: &Tensor, activation: Activation) -> Real {
-        Real(match activation {
-            Activation::Identity => &x.0 * factor,
-            Activation::Sigmoid => &x.0 * factor.sigmoid(),
-            Activation::Clamp => &x.0 * factor.clamp(0.0, 1.0),
+        Real::new(match activation {
+            Activation::Identity => x.tensor() * factor,
+            Activation::Sigmoid => x.tensor() * factor.sigmoid(),
+            Activation::Clamp => x.tensor() * factor.clamp(0.0, 1.0),
         })
     }
 
     fn max_pool_real(&self, x: &Real, window: Window) -> Real {
-        Real(max_pool(&x.0, window))
+        Real::new(max_pool(x.tensor(), window))
     }
 
     fn mean_positions(&self, x: &Real) -> Real {
-        let axes: Vec<i64> = (2..length(shape(&x.0).len()) - 1).collect();
-        Real(x.0.mean_dim(axes, false, None))
+        let axes: Vec<i64> = (2..length(shape(x.tensor()).len()) - 1).collect();
+        Real::new(x.tensor().mean_dim(axes, false, None))
     }
 
     fn mean_time(&self, x: &Real) -> Real {
-        Real(x.0.mean_dim(0, false, None))
+        Real::new(x.tensor().mean_dim(0, false, None))
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     frames::{join, split},
     norm::Norm,
     quantizer::Quantizer,
+    real::Real,
 };
 
 /// Weighted maps and their BatchNorms, side by side, each with its gradients.
@@ -36,10 +37,10 @@ impl TorchSynapse {
         Self { unit: parts.unit(), stages }
     }
 
-    /// The current of an input that stands for `repeats` equal ones, once.
-    pub(super) fn current(&self, x: &Tensor, repeats: usize, mode: Mode) -> Tensor {
+    pub(super) fn current(&self, x: &Tensor, repeats: usize, mode: Mode) -> Real {
         let x = if self.unit == 1.0 { x.shallow_clone() } else { x * self.unit };
-        self.stages.iter().fold(x, |x, stage| stage.current(&x, repeats, mode))
+        let stage = |x: Real, stage: &Stage| stage.current(x.tensor(), repeats, mode);
+        self.stages.iter().fold(Real::new(x), stage).repeated(length(repeats))
     }
 }
 
@@ -56,17 +57,17 @@ impl Stage {
         }
     }
 
-    fn current(&self, x: &Tensor, repeats: usize, mode: Mode) -> Tensor {
-        let out = lengths(&self.map.output_shape(&shape(x)));
-        let mut rows = self.apply(x, &self.weight()).reshape([-1, length(self.map.outputs())]);
+    /// The current of an input that stands for `repeats` equal ones, once.
+    fn current(&self, x: &Tensor, repeats: usize, mode: Mode) -> Real {
+        let mut current = Real::new(self.apply(x, &self.weight()));
         for norm in &self.norms {
-            rows = norm.forward(&rows, repeats, mode);
+            current = norm.of(current.tensor(), repeats, mode);
         }
-        let current = rows.reshape(out);
         if self.border == 0 {
             return current;
         }
-        surround(&current, length(self.border), self.norms.last().map(Norm::of_zero).as_ref())
+        let of_zero = self.norms.last().map(Norm::of_zero);
+        Real::new(surround(current.tensor(), length(self.border), of_zero.as_ref()))
     }
 
     /// The weight as the map takes it.
@@ -78,10 +79,12 @@ impl Stage {
         }
     }
 
+    /// The map alone, `[T, B, positions..., outputs]`.
     fn apply(&self, x: &Tensor, weight: &Tensor) -> Tensor {
         match self.map {
             Map::Linear { inputs, .. } => {
-                x.reshape([-1, length(inputs)]).linear(weight, self.bias.as_ref())
+                let rows = x.reshape([-1, length(inputs)]).linear(weight, self.bias.as_ref());
+                rows.reshape(lengths(&self.map.output_shape(&shape(x))))
             }
             Map::Conv2d { window, groups, .. } => {
                 let side = |n: usize| [length(n); 2];

@@ -8,7 +8,7 @@ use snn_core::{
 };
 use tch::{Kind, Tensor};
 
-pub(super) fn fire(
+pub(in crate::torch) fn fire(
     neuron: &Neuron,
     leak: Option<&Tensor>,
     x: &Tensor,

@@ -6,14 +6,15 @@ use snn_core::{
 };
 use tch::{Device, Kind, Tensor};
 
-use crate::shim::{self, RawNeuron};
+use crate::shim::{self, Norm, RawNeuron};
 
-/// As [`composed::fire`](super::composed::fire), where the tensors are of a
-/// kind that it knows: on a CPU, all in `f32` or all in `f64`.
+/// As [`composed::fire`](super::composed::fire) over what `norm` makes of `x`,
+/// where the tensors are of a kind that it knows: on a CPU, all in `f32` or all
+/// in `f64`. An `x` of one step stands for all `steps`.
 pub(super) fn fire(
     neuron: &Neuron,
     leak: Option<&Tensor>,
-    x: &Tensor,
+    (norm, x, steps): (Option<&Norm>, &Tensor, i64),
     v: Option<&Tensor>,
 ) -> Option<(Tensor, Tensor)> {
     let kind = x.kind();
@@ -27,7 +28,7 @@ pub(super) fn fire(
     if let Some(v) = v {
         assert_eq!(v.size(), x.size()[1..], "membranes [...] for currents [T, ...]");
     }
-    Some(shim::fire(&raw(neuron), x, v, leak.filter(|_| parametric)))
+    Some(shim::fire(&raw(neuron), norm, x, steps, v, leak.filter(|_| parametric)))
 }
 
 fn raw(neuron: &Neuron) -> RawNeuron {
