@@ -17,7 +17,7 @@ fn main() {
 
 fn compile(include: &Path) {
     let mut build = cc::Build::new();
-    build.cpp(true).std("c++17").files(["shim/fire.cpp", "shim/norm.cpp", "shim/training.cpp"]);
+    build.cpp(true).std("c++17").files(["shim/neuron.cpp", "shim/training.cpp"]);
     for headers in [include.to_owned(), include.join("torch/csrc/api/include")] {
         // As system headers, whose warnings are not ours.
         build.flag("-isystem").flag(headers.display().to_string());

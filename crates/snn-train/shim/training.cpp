@@ -9,7 +9,6 @@
 #include <malloc.h>
 #endif
 
-#include "kernel.h"
 #include "message.h"
 #include "shim.h"
 
@@ -36,8 +35,6 @@ char* snn_adamw(const SnnAdamW* o, size_t count, Tensor* const* parameters, Tens
 char* snn_forget_gradient(const Tensor* parameter) {
   return snn::message_of([&] { parameter->mutable_grad().reset(); });
 }
-
-void snn_use_isa(int level) { snn::isa.store(level, std::memory_order_relaxed); }
 
 void snn_keep_memory() {
 #if defined(__GLIBC__)

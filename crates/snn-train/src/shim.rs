@@ -7,7 +7,6 @@ use std::{
     sync::Once,
 };
 
-use snn_core::packed::Isa;
 use tch::Tensor;
 use torch_sys::C_tensor;
 
@@ -25,53 +24,6 @@ pub(crate) struct RawNeuron {
     pub surrogate_parameter: c_double,
 }
 
-/// Batch normalisation over the last axis,
-/// `(x - mean) * inv_std * weight + bias`, every tensor `[C]`.
-#[derive(Debug)]
-pub(crate) struct Norm {
-    pub weight: Tensor,
-    pub bias: Tensor,
-    pub mean: Tensor,
-    pub inv_std: Tensor,
-    /// Whether mean and deviation are those of what is normalised, which the
-    /// gradient then takes into account.
-    pub batch: bool,
-}
-
-impl Clone for Norm {
-    /// The same memory.
-    fn clone(&self) -> Self {
-        let Self { weight, bias, mean, inv_std, batch } = self;
-        let [weight, bias, mean, inv_std] =
-            [weight, bias, mean, inv_std].map(Tensor::shallow_clone);
-        Self { weight, bias, mean, inv_std, batch: *batch }
-    }
-}
-
-/// As `shim.h` declares it.
-#[repr(C)]
-struct RawNorm {
-    weight: *const C_tensor,
-    bias: *const C_tensor,
-    mean: *const C_tensor,
-    inv_std: *const C_tensor,
-    batch: c_int,
-}
-
-impl RawNorm {
-    /// Its pointers are good for as long as `norm` is.
-    fn new(norm: &Norm) -> Self {
-        let Norm { weight, bias, mean, inv_std, batch } = norm;
-        Self {
-            weight: weight.as_ptr(),
-            bias: bias.as_ptr(),
-            mean: mean.as_ptr(),
-            inv_std: inv_std.as_ptr(),
-            batch: (*batch).into(),
-        }
-    }
-}
-
 /// Numbers of a step of AdamW, as `shim.h` declares them.
 #[repr(C)]
 pub(crate) struct RawAdamW {
@@ -87,21 +39,9 @@ type Message = *mut c_char;
 unsafe extern "C" {
     fn snn_fire(
         neuron: *const RawNeuron,
-        norm: *const RawNorm,
         x: *const C_tensor,
-        steps: i64,
         v: *const C_tensor,
         leak: *const C_tensor,
-        outputs: *mut *mut C_tensor,
-    ) -> Message;
-    fn snn_norm(norm: *const RawNorm, x: *const C_tensor, outputs: *mut *mut C_tensor) -> Message;
-    fn snn_statistics(
-        x: *const C_tensor,
-        repeats: i64,
-        eps: c_double,
-        momentum: c_double,
-        running_mean: *const C_tensor,
-        running_var: *const C_tensor,
         outputs: *mut *mut C_tensor,
     ) -> Message;
     fn snn_adamw(
@@ -113,79 +53,31 @@ unsafe extern "C" {
         steps: *const i64,
     ) -> Message;
     fn snn_forget_gradient(parameter: *const C_tensor) -> Message;
-    fn snn_use_isa(level: c_int);
     fn snn_keep_memory();
     fn snn_free_message(message: Message);
 }
 
-/// Runs a neuron over `norm` of `x` (`[T, ...]`, or one step that stands for
-/// all `steps`) from `v` (`[...]`): spikes `[steps, ...]` and the last membrane.
-/// All on a CPU, of one float type.
+/// Runs a neuron over `x` (`[T, ...]`) from `v` (`[...]`): spikes `[T, ...]` and
+/// the last membrane. All on a CPU, of one float type.
 ///
 /// # Panics
 /// With the message of libtorch if it fails.
 pub(crate) fn fire(
     neuron: &RawNeuron,
-    norm: Option<&Norm>,
     x: &Tensor,
-    steps: i64,
     v: Option<&Tensor>,
     leak: Option<&Tensor>,
 ) -> (Tensor, Tensor) {
-    let norm = norm.map(RawNorm::new);
-    let norm = norm.as_ref().map_or(ptr::null(), ptr::from_ref);
     let pointer = |t: Option<&Tensor>| t.map_or(ptr::null(), Tensor::as_ptr);
-    let [spikes, v] = outputs(|to| {
-        // SAFETY: the tensors live until the call returns, null stands for an absent one, and
-        // `to` has room for the two that it makes.
-        unsafe { snn_fire(neuron, norm, x.as_ptr(), steps, pointer(v), pointer(leak), to) }
+    let mut outputs = [ptr::null_mut(); 2];
+    // SAFETY: the tensors live until the call returns, null stands for an absent one, and
+    // `outputs` has room for the two that it makes.
+    expect(unsafe {
+        snn_fire(neuron, x.as_ptr(), pointer(v), pointer(leak), outputs.as_mut_ptr())
     });
+    // SAFETY: it did not fail, so both are new tensors that nothing else owns.
+    let [spikes, v] = outputs.map(|tensor| unsafe { Tensor::from_ptr(tensor) });
     (spikes, v)
-}
-
-/// `norm` of `x` (`[..., C]`), on a CPU, all of one float type.
-///
-/// # Panics
-/// With the message of libtorch if it fails.
-pub(crate) fn norm(norm: &Norm, x: &Tensor) -> Tensor {
-    let norm = RawNorm::new(norm);
-    let [normalised] = outputs(|to| {
-        // SAFETY: the tensors live until the call returns, and `to` has room for the one that it
-        // makes.
-        unsafe { snn_norm(&norm, x.as_ptr(), to) }
-    });
-    normalised
-}
-
-/// Mean and `1 / sqrt(variance + eps)` of every channel of `x` (`[..., C]`).
-/// Moves the running statistics by `momentum` towards mean and unbiased
-/// variance, every element counted `repeats` times. On a CPU, all of one float
-/// type.
-///
-/// # Panics
-/// With the message of libtorch if it fails.
-pub(crate) fn statistics(
-    x: &Tensor,
-    repeats: i64,
-    [eps, momentum]: [f64; 2],
-    running_mean: &Tensor,
-    running_var: &Tensor,
-) -> [Tensor; 2] {
-    let (mean, var) = (running_mean.as_ptr(), running_var.as_ptr());
-    outputs(|to| {
-        // SAFETY: the tensors live until the call returns, the running statistics are written
-        // by no other thread because a tensor is not `Sync`, and `to` has room for the two that
-        // it makes.
-        unsafe { snn_statistics(x.as_ptr(), repeats, eps, momentum, mean, var, to) }
-    })
-}
-
-/// The tensors that `call` makes.
-fn outputs<const N: usize>(call: impl FnOnce(*mut *mut C_tensor) -> Message) -> [Tensor; N] {
-    let mut outputs = [ptr::null_mut(); N];
-    expect(call(outputs.as_mut_ptr()));
-    // SAFETY: the call did not fail, so all are new tensors that nothing else owns.
-    outputs.map(|tensor| unsafe { Tensor::from_ptr(tensor) })
 }
 
 /// What a step of AdamW moves: a parameter that has a gradient, its moments,
@@ -235,17 +127,6 @@ pub(crate) fn keep_memory() {
     static ONCE: Once = Once::new();
     // SAFETY: it sets numbers of the allocator, which may be done at any time.
     ONCE.call_once(|| unsafe { snn_keep_memory() });
-}
-
-/// Lets the kernels use these instructions from now on.
-pub(crate) fn use_isa(isa: Isa) {
-    let level = match isa.name() {
-        "avx512" => 2,
-        "avx2" => 1,
-        _ => 0,
-    };
-    // SAFETY: a value of `Isa` is the proof that this CPU has the instructions.
-    unsafe { snn_use_isa(level) };
 }
 
 fn expect(message: Message) {

@@ -9,24 +9,21 @@ mod norm;
 mod operations;
 mod pool;
 mod quantizer;
-mod real;
 mod signal;
 mod store;
 mod synapse;
 
 use std::cell::RefCell;
 
-use snn_core::{Weights, packed::Isa};
+use snn_core::Weights;
 use tch::{Device, Kind, Tensor};
 
 pub use device::{DeviceError, device};
-pub use real::Real;
-pub use signal::{Counts, Spikes};
+pub use signal::{Counts, Real, Spikes};
 pub use synapse::TorchSynapse;
 
 pub(crate) use convert::{publish, shape, to_torch};
 
-use crate::shim;
 use store::Store;
 
 /// Runs every operation on libtorch, on a CPU or a GPU, with gradients.
@@ -78,8 +75,7 @@ impl Torch {
     /// [`DeviceError`] if the device is not there.
     pub fn new(device: Device, precision: Precision) -> Result<Self, DeviceError> {
         device::check(device)?;
-        shim::keep_memory();
-        shim::use_isa(Isa::best());
+        crate::shim::keep_memory();
         Ok(Self { device, precision, store: RefCell::default() })
     }
 

@@ -10,8 +10,7 @@ use super::{
     convert::{from_torch, length, shape, to_torch},
     fire::fire,
     pool::max_pool,
-    real::Real,
-    signal::{Counts, Spikes, tensor_of},
+    signal::{Counts, Real, Spikes, tensor_of},
     synapse::TorchSynapse,
 };
 
@@ -57,7 +56,7 @@ impl Backend for Torch {
     }
 
     fn real(&self, values: &ArrayD<f32>) -> Real {
-        Real::new(self.bring(values))
+        Real(self.bring(values))
     }
 
     fn spikes(&self, values: &tensor::Spikes) -> Spikes {
@@ -103,7 +102,14 @@ impl Backend for Torch {
         repeats: usize,
         mode: Mode,
     ) -> Real {
-        synapse.current(tensor_of(x), repeats, mode)
+        let current = synapse.current(tensor_of(x), repeats, mode);
+        if repeats == 1 {
+            return Real(current);
+        }
+        let mut whole = current.size();
+        let repeated = [&[length(repeats)], &whole[..]].concat();
+        whole[0] *= length(repeats);
+        Real(current.unsqueeze(0).expand(repeated, false).reshape(whole))
     }
 
     fn fire(
@@ -113,87 +119,87 @@ impl Backend for Torch {
         x: &Real,
         v: Option<&Real>,
     ) -> (Spikes, Real) {
-        let (spikes, v) = fire(neuron, leak, x, v.map(Real::tensor));
-        (Spikes(spikes), Real::new(v))
+        let (spikes, v) = fire(neuron, leak, &x.0, v.map(|v| &v.0));
+        (Spikes(spikes), Real(v))
     }
 
     fn quantize(&self, neuron: &IntegerNeuron, x: &Real) -> Counts {
         let levels = f64::from(neuron.levels);
-        let y = x.tensor() * neuron.gain;
+        let y = &x.0 * neuron.gain;
         let clamped = y.detach().clamp(0.0, levels);
         let (level, inside) = match neuron.rounding {
             Rounding::HalfEven => (clamped.round(), y.ge(0.0).logical_and(&y.le(levels))),
             Rounding::HalfUp => ((clamped + 0.5).floor(), y.gt(0.0).logical_and(&y.lt(levels))),
         };
-        Counts(straight_through(&level, &(y * inside.to_kind(x.tensor().kind()))))
+        Counts(straight_through(&level, &(y * inside.to_kind(x.0.kind()))))
     }
 
     fn max_pool(&self, x: &Spikes, window: Window) -> Spikes {
-        let pooled = max_pool(x.tensor(), window);
+        let pooled = max_pool(&x.0, window);
         // A dilated window can straddle a small input and see padding only.
         let blind = window.dilation > 1 && window.padding > 0;
         Spikes(if blind { pooled.masked_fill(&pooled.isneginf(), 0.0) } else { pooled })
     }
 
     fn mask(&self, a: &Spikes, b: &Spikes) -> Spikes {
-        Spikes(a.tensor() * b.tensor())
+        Spikes(&a.0 * &b.0)
     }
 
     fn complement(&self, x: &Spikes) -> Spikes {
-        Spikes(1.0 - x.tensor())
+        Spikes(1.0 - &x.0)
     }
 
     fn widen(&self, x: &Spikes) -> Counts {
-        Counts(x.tensor().shallow_clone())
+        Counts(x.0.shallow_clone())
     }
 
     fn add(&self, a: &Counts, b: &Spikes) -> Counts {
-        Counts(a.tensor() + b.tensor())
+        Counts(&a.0 + &b.0)
     }
 
     fn sum_axis(&self, x: &Counts, axis: usize) -> Counts {
-        Counts(x.tensor().sum_dim_intlist(length(axis), true, None))
+        Counts(x.0.sum_dim_intlist(length(axis), true, None))
     }
 
     fn matmul(&self, a: &Counts, b: &Counts) -> Counts {
-        Counts(a.tensor().matmul(b.tensor()))
+        Counts(a.0.matmul(&b.0))
     }
 
     fn scale(&self, x: &Counts, by: f64) -> Real {
-        if by == 1.0 { Real::new(x.tensor().shallow_clone()) } else { Real::new(x.tensor() * by) }
+        if by == 1.0 { Real(x.0.shallow_clone()) } else { Real(&x.0 * by) }
     }
 
     fn matmul_real(&self, a: &Counts, b: &Real) -> Real {
-        Real::new(a.tensor().matmul(b.tensor()))
+        Real(a.0.matmul(&b.0))
     }
 
     fn scale_real(&self, x: &Real, by: f64) -> Real {
-        Real::new(x.tensor() * by)
+        Real(&x.0 * by)
     }
 
     fn add_real(&self, a: &Real, b: &Real) -> Real {
-        Real::new(a.tensor() + b.tensor())
+        Real(&a.0 + &b.0)
     }
 
     fn scale_learned(&self, x: &Real, factor: &Tensor, activation: Activation) -> Real {
-        Real::new(match activation {
-            Activation::Identity => x.tensor() * factor,
-            Activation::Sigmoid => x.tensor() * factor.sigmoid(),
-            Activation::Clamp => x.tensor() * factor.clamp(0.0, 1.0),
+        Real(match activation {
+            Activation::Identity => &x.0 * factor,
+            Activation::Sigmoid => &x.0 * factor.sigmoid(),
+            Activation::Clamp => &x.0 * factor.clamp(0.0, 1.0),
         })
     }
 
     fn max_pool_real(&self, x: &Real, window: Window) -> Real {
-        Real::new(max_pool(x.tensor(), window))
+        Real(max_pool(&x.0, window))
     }
 
     fn mean_positions(&self, x: &Real) -> Real {
-        let axes: Vec<i64> = (2..length(shape(x.tensor()).len()) - 1).collect();
-        Real::new(x.tensor().mean_dim(axes, false, None))
+        let axes: Vec<i64> = (2..length(shape(&x.0).len()) - 1).collect();
+        Real(x.0.mean_dim(axes, false, None))
     }
 
     fn mean_time(&self, x: &Real) -> Real {
-        Real::new(x.tensor().mean_dim(0, false, None))
+        Real(x.0.mean_dim(0, false, None))
     }
 }
 

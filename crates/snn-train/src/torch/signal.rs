@@ -44,6 +44,10 @@ macro_rules! signal {
 }
 
 signal! {
+    /// Currents, membranes, logits.
+    Real
+}
+signal! {
     /// Spikes, held as floats that are exactly 0 or 1, so that they carry gradients.
     Spikes
 }
@@ -55,7 +59,7 @@ signal! {
 /// The tensor of an input, whatever it means.
 pub(super) fn tensor_of<'a>(x: Input<'a, Torch>) -> &'a Tensor {
     match x {
-        Input::Real(x) => x.tensor(),
+        Input::Real(x) => &x.0,
         Input::Spikes(x) => &x.0,
         Input::Counts(x) => &x.0,
     }

@@ -10,7 +10,6 @@ use super::{
     frames::{join, split},
     norm::Norm,
     quantizer::Quantizer,
-    real::Real,
 };
 
 /// Weighted maps and their BatchNorms, side by side, each with its gradients.
@@ -37,10 +36,10 @@ impl TorchSynapse {
         Self { unit: parts.unit(), stages }
     }
 
-    pub(super) fn current(&self, x: &Tensor, repeats: usize, mode: Mode) -> Real {
+    /// The current of an input that stands for `repeats` equal ones, once.
+    pub(super) fn current(&self, x: &Tensor, repeats: usize, mode: Mode) -> Tensor {
         let x = if self.unit == 1.0 { x.shallow_clone() } else { x * self.unit };
-        let stage = |x: Real, stage: &Stage| stage.current(x.tensor(), repeats, mode);
-        self.stages.iter().fold(Real::new(x), stage).repeated(length(repeats))
+        self.stages.iter().fold(x, |x, stage| stage.current(&x, repeats, mode))
     }
 }
 
@@ -57,17 +56,17 @@ impl Stage {
         }
     }
 
-    /// The current of an input that stands for `repeats` equal ones, once.
-    fn current(&self, x: &Tensor, repeats: usize, mode: Mode) -> Real {
-        let mut current = Real::new(self.apply(x, &self.weight()));
+    fn current(&self, x: &Tensor, repeats: usize, mode: Mode) -> Tensor {
+        let out = lengths(&self.map.output_shape(&shape(x)));
+        let mut rows = self.apply(x, &self.weight()).reshape([-1, length(self.map.outputs())]);
         for norm in &self.norms {
-            current = norm.of(current.tensor(), repeats, mode);
+            rows = norm.forward(&rows, repeats, mode);
         }
+        let current = rows.reshape(out);
         if self.border == 0 {
             return current;
         }
-        let of_zero = self.norms.last().map(Norm::of_zero);
-        Real::new(surround(current.tensor(), length(self.border), of_zero.as_ref()))
+        surround(&current, length(self.border), self.norms.last().map(Norm::of_zero).as_ref())
     }
 
     /// The weight as the map takes it.
@@ -79,12 +78,10 @@ impl Stage {
         }
     }
 
-    /// The map alone, `[T, B, positions..., outputs]`.
     fn apply(&self, x: &Tensor, weight: &Tensor) -> Tensor {
         match self.map {
             Map::Linear { inputs, .. } => {
-                let rows = x.reshape([-1, length(inputs)]).linear(weight, self.bias.as_ref());
-                rows.reshape(lengths(&self.map.output_shape(&shape(x))))
+                x.reshape([-1, length(inputs)]).linear(weight, self.bias.as_ref())
             }
             Map::Conv2d { window, groups, .. } => {
                 let side = |n: usize| [length(n); 2];

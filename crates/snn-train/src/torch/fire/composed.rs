@@ -8,7 +8,7 @@ use snn_core::{
 };
 use tch::{Kind, Tensor};
 
-pub(in crate::torch) fn fire(
+pub(super) fn fire(
     neuron: &Neuron,
     leak: Option<&Tensor>,
     x: &Tensor,

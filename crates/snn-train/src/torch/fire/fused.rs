@@ -6,15 +6,14 @@ use snn_core::{
 };
 use tch::{Device, Kind, Tensor};
 
-use crate::shim::{self, Norm, RawNeuron};
+use crate::shim::{self, RawNeuron};
 
-/// As [`composed::fire`](super::composed::fire) over what `norm` makes of `x`,
-/// where the tensors are of a kind that it knows: on a CPU, all in `f32` or all
-/// in `f64`. An `x` of one step stands for all `steps`.
+/// As [`composed::fire`](super::composed::fire), where the tensors are of a
+/// kind that it knows: on a CPU, all in `f32` or all in `f64`.
 pub(super) fn fire(
     neuron: &Neuron,
     leak: Option<&Tensor>,
-    (norm, x, steps): (Option<&Norm>, &Tensor, i64),
+    x: &Tensor,
     v: Option<&Tensor>,
 ) -> Option<(Tensor, Tensor)> {
     let kind = x.kind();
@@ -28,7 +27,7 @@ pub(super) fn fire(
     if let Some(v) = v {
         assert_eq!(v.size(), x.size()[1..], "membranes [...] for currents [T, ...]");
     }
-    Some(shim::fire(&raw(neuron), norm, x, steps, v, leak.filter(|_| parametric)))
+    Some(shim::fire(&raw(neuron), x, v, leak.filter(|_| parametric)))
 }
 
 fn raw(neuron: &Neuron) -> RawNeuron {

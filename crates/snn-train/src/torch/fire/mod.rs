@@ -1,14 +1,12 @@
 //! Spiking neurons with surrogate gradients, in two forms that agree.
 
-pub(super) mod composed;
+mod composed;
 mod fused;
 #[cfg(test)]
 mod tests;
 
 use snn_core::Neuron;
 use tch::Tensor;
-
-use super::real::Real;
 
 /// Runs a neuron over `x` (`[T, ...]`) from membrane `v` (`[...]`, zero if
 /// `None`). Gives spikes `[T, ...]` and the last membrane.
@@ -19,9 +17,8 @@ use super::real::Real;
 pub(super) fn fire(
     neuron: &Neuron,
     leak: Option<&Tensor>,
-    x: &Real,
+    x: &Tensor,
     v: Option<&Tensor>,
 ) -> (Tensor, Tensor) {
-    fused::fire(neuron, leak, x.parts(), v)
-        .unwrap_or_else(|| composed::fire(neuron, leak, x.tensor(), v))
+    fused::fire(neuron, leak, x, v).unwrap_or_else(|| composed::fire(neuron, leak, x, v))
 }

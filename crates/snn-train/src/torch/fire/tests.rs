@@ -8,7 +8,6 @@ use snn_core::{
 use tch::{Device, Kind, Tensor};
 
 use super::{composed, fused};
-use crate::torch::Real;
 
 /// What goes into a run and, backwards, against its outputs.
 #[derive(Clone, Debug)]
@@ -44,7 +43,7 @@ struct Outcome {
 type Fire = fn(&Neuron, Option<&Tensor>, &Tensor, Option<&Tensor>) -> (Tensor, Tensor);
 
 fn fused(n: &Neuron, w: Option<&Tensor>, x: &Tensor, v: Option<&Tensor>) -> (Tensor, Tensor) {
-    fused::fire(n, w, (None, x, x.size()[0]), v).expect("floats on a CPU")
+    fused::fire(n, w, x, v).expect("floats on a CPU")
 }
 
 fn run(fire: Fire, run: &Run, kind: Kind) -> Outcome {
@@ -311,7 +310,7 @@ fn currents_may_lie_in_memory_in_any_order() {
 #[test]
 fn only_floats_on_a_cpu_are_fused() {
     let x = Tensor::zeros([2, 3], (Kind::Half, Device::Cpu));
-    assert!(fused::fire(&Neuron::lif(2.0), None, (None, &x, 2), None).is_none());
-    let (spikes, v) = super::fire(&Neuron::lif(2.0), None, &Real::new(x), None);
+    assert!(fused::fire(&Neuron::lif(2.0), None, &x, None).is_none());
+    let (spikes, v) = super::fire(&Neuron::lif(2.0), None, &x, None);
     assert_eq!((spikes.kind(), v.kind()), (Kind::Float, Kind::Float));
 }
