@@ -4,9 +4,10 @@
     python run.py export --case FILE --batch N --onnx FILE
     python run.py models --rival NAME --case FILE --onnx FILE --batch N --threads N --answer FILE
     python run.py lif --rival NAME --case FILE --threads N --answer FILE
+    python run.py hamming --rival NAME --case FILE --threads N --answer FILE
     python run.py attention --rival NAME --case FILE --heads N [--neuron] --threads N --answer FILE
 
-The last three serve: see `serve.py`.
+The last four serve: see `serve.py`.
 """
 import argparse
 import os
@@ -16,7 +17,7 @@ from serve import keep_memory, serve
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["check", "export", "models", "lif", "attention"])
+    parser.add_argument("command", choices=["check", "export", "models", "lif", "attention", "hamming"])
     for text in ["rival", "case", "onnx", "answer"]:
         parser.add_argument(f"--{text}")
     for number in ["batch", "threads", "heads"]:
@@ -42,6 +43,10 @@ def main():
             return prepare(a.rival, a.case, a.onnx, a.batch, a.threads)
         if a.command == "lif":
             from lif import prepare
+
+            return prepare(a.rival, a.case, a.threads)
+        if a.command == "hamming":
+            from hamming import prepare
 
             return prepare(a.rival, a.case, a.threads)
         from attention import prepare

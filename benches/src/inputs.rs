@@ -2,10 +2,15 @@
 
 use anyhow::Result;
 use ndarray::{ArrayD, IxDyn};
-use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{Rng, SeedableRng},
+};
 use rand_distr::{Bernoulli, Distribution, Normal};
+use rayon::prelude::*;
 use snn_attn::Attend;
 use snn_core::{Backend, Neuron, Reference, tensor};
+use snn_hash::{BitCodes, hamming};
 
 /// Time steps.
 pub const STEPS: usize = 4;
@@ -20,6 +25,13 @@ pub const HEADS: usize = 12;
 pub const WIDTH: usize = 32;
 /// Share of queries, keys and values that are spikes.
 pub const RATE: f64 = 0.15;
+
+/// Codes that are searched.
+pub const CODES: usize = 1_000_000;
+/// Queries at once.
+pub const QUERIES: usize = 1000;
+/// Nearest codes that each asks for.
+pub const NEIGHBORS: usize = 10;
 
 /// Currents `[T, B, N, C]` of so many neurons, under which about a quarter fires.
 ///
@@ -66,4 +78,28 @@ pub fn attended(qkv: &[tensor::Spikes; 3], neuron: bool) -> Vec<f32> {
     let neuron = Neuron::lif(2.0).with_threshold(0.5);
     let (spikes, _) = reference.fire(&neuron, None, &products, None);
     spikes.into_iter().map(f32::from).collect()
+}
+
+/// Random codes of whole bytes: [`CODES`], then [`QUERIES`].
+///
+/// # Errors
+/// If `bits` is zero or not a multiple of 8.
+pub fn codes(bits: usize) -> Result<BitCodes> {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let mut bytes = vec![0; (CODES + QUERIES) * bits.div_ceil(8)];
+    rng.fill_bytes(&mut bytes);
+    Ok(BitCodes::from_bytes(bits, &bytes)?)
+}
+
+/// The distances of the [`NEIGHBORS`] nearest codes of each query, nearest first, by counting how
+/// many codes are how far.
+pub fn nearest_distances(codes: &BitCodes) -> Vec<f32> {
+    let query = |i: usize| {
+        let query = codes.code(CODES + i);
+        let mut counts = vec![0; codes.bits() + 1];
+        codes.iter().take(CODES).for_each(|code| counts[hamming(query, code) as usize] += 1);
+        let sorted = counts.into_iter().enumerate().flat_map(|(d, n)| std::iter::repeat_n(d, n));
+        sorted.take(NEIGHBORS).map(|distance| distance as f32).collect::<Vec<_>>()
+    };
+    (0..QUERIES).into_par_iter().flat_map(query).collect()
 }

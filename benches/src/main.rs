@@ -12,9 +12,10 @@ use snn_benches::{
     machine, report,
     serve::{self, Work, serve},
     suite::{self, Options, Results, precision},
-    work::{Attention, Classify, Fire},
+    work::{Attention, Classify, Fire, Search},
 };
 use snn_core::{Weights, files::write_atomic, packed::Precision};
+use snn_hash::{BitCodes, Isa};
 
 /// Measures the engine beside the engines that people use today
 ///
@@ -186,6 +187,9 @@ fn work(
             },
             answer,
         ),
+        suite::Suite::Hamming => {
+            serve(|| Ok(Search::new(&BitCodes::load(case)?, Isa::best())), answer)
+        }
     }
 }
 

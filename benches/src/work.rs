@@ -1,12 +1,18 @@
-//! What is timed of the engine: whole networks, neurons, attention.
+//! What is timed of the engine: whole networks, neurons, attention, search.
 
 use anyhow::Result;
 use ndarray::ArrayD;
 use snn_attn::Attend;
 use snn_core::{Backend, Input, Neuron, Packed, Signal, packed::Precision, tensor};
+use snn_hash::{BitCodes, Isa, Neighbor, Scan};
 use snn_models::Network;
 
-use crate::{Case, case::logits_of, serve::Work};
+use crate::{
+    Case,
+    case::logits_of,
+    inputs::{CODES, NEIGHBORS},
+    serve::Work,
+};
 
 /// Version, precision and instructions of an engine.
 fn about(engine: &Packed) -> String {
@@ -138,6 +144,41 @@ impl Work for Attention {
         } else {
             self.numbers().iter().map(|&x| x as f32).collect()
         }
+    }
+}
+
+/// Exact search among binary codes.
+pub struct Search {
+    isa: Isa,
+    scan: Scan,
+    queries: BitCodes,
+}
+
+impl Search {
+    /// For [`CODES`] codes, followed by the queries.
+    pub fn new(codes: &BitCodes, isa: Isa) -> Self {
+        let count = CODES.min(codes.len());
+        let scan = Scan::with_isa(&codes.rows(0..count), isa);
+        Self { isa, scan, queries: codes.rows(count..codes.len()) }
+    }
+
+    /// The nearest of each query.
+    pub fn nearest(&self) -> ndarray::Array2<Neighbor> {
+        self.scan.search(&self.queries, NEIGHBORS)
+    }
+}
+
+impl Work for Search {
+    fn about(&self) -> String {
+        format!("snn {}, scan on {}", env!("CARGO_PKG_VERSION"), self.isa.name())
+    }
+
+    fn run(&mut self) {
+        std::hint::black_box(self.nearest());
+    }
+
+    fn answer(&mut self) -> Vec<f32> {
+        self.nearest().iter().map(|neighbor| neighbor.distance as f32).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The contests that `cargo xtask bench` holds.
 
 mod attention;
+mod hamming;
 mod lif;
 mod models;
 mod rival;
@@ -32,6 +33,8 @@ pub enum Suite {
     Lif,
     /// The core of self-attention
     Attention,
+    /// The nearest of a million binary codes
+    Hamming,
 }
 
 /// What a person asks for.
@@ -138,6 +141,7 @@ pub fn run(options: &Options, mut each: impl FnMut(&Results) -> Result<()>) -> R
             Suite::Models => models::run(&mut hall)?,
             Suite::Lif => lif::run(&mut hall)?,
             Suite::Attention => attention::run(&mut hall)?,
+            Suite::Hamming => hamming::run(&mut hall)?,
         }
     }
     Ok(hall.results)

@@ -17,6 +17,8 @@ pub enum Rival {
     TorchCompile,
     /// SpikingJelly, as published
     Spikingjelly,
+    /// faiss, `IndexBinaryFlat`
+    Faiss,
 }
 
 impl Rival {

@@ -26,6 +26,7 @@
 #![warn(missing_docs)]
 
 mod attend;
+pub mod codes;
 pub mod heads;
 mod qk;
 mod sdsa;

@@ -1,0 +1,93 @@
+use std::num::NonZeroUsize;
+
+use ndarray::{Array2, ArrayView2, Axis};
+use rayon::prelude::*;
+use snn_core::reference::Scalar;
+use snn_hash::{Fusion, MultiCodes};
+
+use super::{
+    heaviest::mean_of_heaviest,
+    linear::{Sums, divided},
+    measure::PerBit,
+};
+
+/// Attention on codes of several scales: `sum_j w_ij v_j / sum_j w_ij` with `w = 1 + similarity`.
+///
+/// Our reading of the idea; no paper defines it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MultiScaleAttention {
+    /// How the similarities of the scales become one; weights that sum to 1 keep `w` from being
+    /// negative.
+    pub fusion: Fusion,
+    /// Keys that a query attends to: the most similar, ties by lowest index; all if `None`, or if
+    /// there are no more.
+    pub keep: Option<NonZeroUsize>,
+}
+
+impl MultiScaleAttention {
+    /// Queries `[N]`, keys `[M]`, values `[M, width]`; gives `[N, width]`. Linear in the number of
+    /// tokens unless `keep` or [`Fusion::Max`] need every similarity.
+    ///
+    /// # Panics
+    /// If the scales or their weights differ, or there is no value for every key.
+    pub fn attend<F: Scalar>(
+        &self,
+        queries: &MultiCodes,
+        keys: &MultiCodes,
+        values: ArrayView2<'_, F>,
+    ) -> Array2<F> {
+        assert_eq!(keys.len(), values.nrows(), "a value for every key");
+        let all = self.keep.is_none_or(|keep| keep.get() >= keys.len());
+        match (all, self.shares(queries)) {
+            (true, Some(shares)) => linear(&shares, queries, keys, values),
+            _ => self.quadratic(queries, keys, values),
+        }
+    }
+
+    /// What one bit of each scale weighs, if the similarity is a sum over bits.
+    fn shares(&self, codes: &MultiCodes) -> Option<Vec<f64>> {
+        let bits = || codes.scales().iter().map(|scale| scale.bits() as f64);
+        match &self.fusion {
+            Fusion::Weighted(alpha) => Some(alpha.iter().zip(bits()).map(|(a, b)| a / b).collect()),
+            Fusion::Concat => {
+                let total: f64 = bits().sum();
+                Some(bits().map(|_| 1.0 / total).collect())
+            }
+            Fusion::Max => None,
+        }
+    }
+
+    fn quadratic<F: Scalar>(
+        &self,
+        queries: &MultiCodes,
+        keys: &MultiCodes,
+        values: ArrayView2<'_, F>,
+    ) -> Array2<F> {
+        let mut out = Array2::zeros((queries.len(), values.ncols()));
+        out.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(i, out)| {
+            let weight = |j| 1.0 + queries.similarity(i, keys, j, &self.fusion);
+            let weights: Vec<f64> = (0..keys.len()).map(weight).collect();
+            mean_of_heaviest(&weights, self.keep, values, out);
+        });
+        out
+    }
+}
+
+fn linear<F: Scalar>(
+    shares: &[f64],
+    queries: &MultiCodes,
+    keys: &MultiCodes,
+    values: ArrayView2<'_, F>,
+) -> Array2<F> {
+    let scales = queries.scales().iter().zip(keys.scales());
+    assert_eq!(scales.len(), shares.len(), "a weight for every scale");
+    let mut sums = Array2::zeros((queries.len(), values.ncols() + 1));
+    for (i, ((queries, keys), &share)) in scales.zip(shares).enumerate() {
+        let share = F::of(share);
+        // The 1 of the weight belongs to the first scale.
+        let constant = if i == 0 { F::one() } else { F::zero() };
+        let dot = PerBit { both: share, neither: share, differ: -share, constant };
+        sums += &Sums::new(keys, values).attend(queries, &dot);
+    }
+    divided(&sums)
+}
