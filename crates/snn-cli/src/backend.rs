@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::ValueEnum;
 use snn_attn::Attend;
-use snn_core::{Packed, Reference, packed::Precision};
+use snn_core::{Packed, Reference, Unfolded, packed::Precision};
 
 /// A backend that a person can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -36,20 +36,59 @@ pub trait Job {
     fn run<B: Attend + 'static>(self, backend: &B) -> Result<Self::Output>;
 }
 
+/// A job, and the form of integer neurons that it meets.
+trait Work {
+    type Output;
+    fn on<B: Attend + 'static>(self, backend: B) -> Result<Self::Output>;
+}
+
+/// On levels.
+struct Levels<J>(J);
+
+impl<J: Job> Work for Levels<J> {
+    type Output = J::Output;
+    fn on<B: Attend + 'static>(self, backend: B) -> Result<J::Output> {
+        self.0.run(&backend)
+    }
+}
+
+/// On spikes.
+struct Spikes<J>(J);
+
+impl<J: Job> Work for Spikes<J> {
+    type Output = J::Output;
+    fn on<B: Attend + 'static>(self, backend: B) -> Result<J::Output> {
+        self.0.run(&Unfolded::new(backend))
+    }
+}
+
 impl Choice {
     /// Runs `job` on this backend.
     ///
     /// # Errors
     /// Those of the job, and if this program was built without the backend.
     pub fn run<J: Job>(self, job: J) -> Result<J::Output> {
+        self.lend(Levels(job))
+    }
+
+    /// As [`Choice::run`], with integer neurons unfolded to spikes over virtual steps
+    /// ([`Unfolded`]).
+    ///
+    /// # Errors
+    /// As [`Choice::run`].
+    pub fn run_unfolded<J: Job>(self, job: J) -> Result<J::Output> {
+        self.lend(Spikes(job))
+    }
+
+    fn lend<W: Work>(self, work: W) -> Result<W::Output> {
         match self {
-            Self::Reference => job.run(&Reference::<f32>::new()),
-            Self::ReferenceF64 => job.run(&Reference::<f64>::new()),
-            Self::Packed => job.run(&Packed::new(Precision::Exact)),
-            Self::PackedF32 => job.run(&Packed::new(Precision::F32)),
-            Self::PackedI16 => job.run(&Packed::new(Precision::I16)),
-            Self::PackedI8 => job.run(&Packed::new(Precision::I8)),
-            Self::Torch => torch(job),
+            Self::Reference => work.on(Reference::<f32>::new()),
+            Self::ReferenceF64 => work.on(Reference::<f64>::new()),
+            Self::Packed => work.on(Packed::new(Precision::Exact)),
+            Self::PackedF32 => work.on(Packed::new(Precision::F32)),
+            Self::PackedI16 => work.on(Packed::new(Precision::I16)),
+            Self::PackedI8 => work.on(Packed::new(Precision::I8)),
+            Self::Torch => torch(work),
         }
     }
 
@@ -77,14 +116,14 @@ impl Choice {
 }
 
 #[cfg(feature = "torch")]
-fn torch<J: Job>(job: J) -> Result<J::Output> {
+fn torch<W: Work>(work: W) -> Result<W::Output> {
     use snn_train::torch::{Precision as Kind, Torch};
     let backend = Torch::new(tch::Device::cuda_if_available(), Kind::Single)?;
-    tch::no_grad(|| job.run(&backend))
+    tch::no_grad(|| work.on(backend))
 }
 
 #[cfg(not(feature = "torch"))]
-fn torch<J: Job>(_: J) -> Result<J::Output> {
+fn torch<W: Work>(_: W) -> Result<W::Output> {
     Err(without_libtorch("the backend `torch`"))
 }
 

@@ -219,3 +219,41 @@ fn output_that_cannot_be_written() {
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     says(&fails(snn(["models"]).stdout(full)), &["No space left"]);
 }
+
+/// Levels, and the spikes that they stand for: the same answers.
+#[test]
+fn integer_neurons_are_evaluated_as_spikes() {
+    let config = r#"
+dataset = "digits"
+
+[model]
+system = "e-spikeformer"
+variant = "base"
+image = [16, 16]
+in_channels = 1
+classes = 10
+embed_dims = [8, 8, 8, 8]
+depths = [1, 1]
+heads = 2
+mlp_ratio = 1
+levels = 4
+"#;
+    let parent = tempfile::tempdir().unwrap();
+    let run = parent.path().join("run");
+    fs::create_dir(&run).unwrap();
+    fs::write(run.join("config.toml"), config).unwrap();
+    let table: toml::Table = config.parse().unwrap();
+    let model: Config = table["model"].clone().try_into().unwrap();
+    let (_, weights) = model.draw(&Reference::<f32>::new(), 5).unwrap();
+    weights.save(&run.join("model.safetensors")).unwrap();
+    for backend in ["reference-f64", "packed"] {
+        let eval = |flags: &[&str]| {
+            let flags = [&["--json", "--backend", backend], flags].concat();
+            json(&succeeds(snn(["eval"]).arg(&run).args(flags)))
+        };
+        let (levels, spikes) = (eval(&[]), eval(&["--unfolded"]));
+        assert_eq!(levels["accuracy"], spikes["accuracy"]);
+        assert!(spikes["firing_rate"].as_f64().unwrap() > 0.0);
+        assert_eq!(spikes["backend"], format!("{backend}-unfolded"));
+    }
+}

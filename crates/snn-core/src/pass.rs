@@ -167,6 +167,14 @@ impl<B: Backend, P: Probe<B>> Probe<B> for &mut P {
     }
 }
 
+impl<B: Backend, P: Probe<B>> Probe<B> for Option<P> {
+    fn observe(&mut self, backend: &B, event: Event<'_, B>) {
+        if let Some(probe) = self {
+            probe.observe(backend, event);
+        }
+    }
+}
+
 impl<B: Backend> Clone for Event<'_, B> {
     fn clone(&self) -> Self {
         *self

@@ -1,8 +1,8 @@
 //! Losses against the formulas, number by number.
 
 use proptest::{collection::vec, prelude::*};
-use snn_train::loss::{cross_entropy, distill_hard, distill_soft, tet};
-use tch::{Kind, Tensor};
+use snn_train::loss::{cross_entropy, distill_hard, distill_soft, distill_tokens, tet};
+use tch::{Device, Kind, Tensor};
 
 const K: usize = 5;
 
@@ -95,4 +95,24 @@ proptest! {
         prop_assert!(logits.grad().abs().sum(Kind::Double).double_value(&[]) > 0.0);
         prop_assert!(!leaf.grad().defined());
     }
+}
+
+/// Only the direction of what tokens have in common counts, not how often they spike or in how many
+/// steps.
+#[test]
+fn tokens_are_compared_by_their_direction() {
+    tch::manual_seed(7);
+    let x = Tensor::rand([3, 2, 4, 6], (Kind::Float, Device::Cpu));
+    let y = Tensor::rand([1, 2, 2, 2, 5], (Kind::Float, Device::Cpu));
+    let distance = |a: &Tensor, b: &Tensor| distill_tokens(a, b).double_value(&[]);
+    assert!(distance(&x, &(&x * 0.25)) < 1e-10);
+    assert!(distance(&x, &x.repeat([2, 1, 1, 1])) < 1e-10);
+    assert!((distance(&x, &y) - distance(&y, &x)).abs() < 1e-6);
+    assert!(distance(&x, &y) > 1e-3);
+    // Of nothing to anything: the square of a norm of 1.
+    let silence = x.zeros_like().set_requires_grad(true);
+    let loss = distill_tokens(&silence, &y);
+    assert!((loss.double_value(&[]) - 1.0).abs() < 1e-6);
+    loss.backward();
+    assert!(silence.grad().isfinite().all().int64_value(&[]) == 1);
 }

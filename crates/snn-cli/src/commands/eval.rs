@@ -24,6 +24,9 @@ pub struct Arguments {
     /// What runs the network
     #[arg(long, value_enum, default_value_t = Choice::Packed)]
     backend: Choice,
+    /// Run integer neurons as spikes over virtual steps, one accumulate a spike
+    #[arg(long)]
+    unfolded: bool,
     /// Images at a time
     #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
@@ -35,12 +38,19 @@ pub struct Arguments {
 impl Arguments {
     pub(super) fn run(self) -> Result<()> {
         let trained = Trained::open(&self.run)?;
-        let found = self.backend.run(Measure {
+        let measure = Measure {
             trained: &trained,
             data: self.data.or_else(|| trained.description.data.clone()),
             batch: self.batch.into(),
-            backend: self.backend,
-        })?;
+            backend: match self.unfolded {
+                true => format!("{}-unfolded", self.backend.name()),
+                false => self.backend.name(),
+            },
+        };
+        let found = match self.unfolded {
+            true => self.backend.run_unfolded(measure)?,
+            false => self.backend.run(measure)?,
+        };
         if self.json { output::print_json(&found) } else { output::print(&found.to_string()) }
     }
 }
@@ -96,7 +106,7 @@ struct Measure<'a> {
     trained: &'a Trained,
     data: Option<PathBuf>,
     batch: usize,
-    backend: Choice,
+    backend: String,
 }
 
 impl Job for Measure<'_> {
@@ -121,7 +131,7 @@ impl Job for Measure<'_> {
             mac: operations.mac,
             energy_pj: Costs::F32_45NM.energy_pj(&operations),
             peak_rss_mb: measure::peak_rss_mb(),
-            backend: self.backend.name(),
+            backend: self.backend,
         })
     }
 }

@@ -26,6 +26,29 @@ pub fn tet(logits: &Tensor, targets: &Tensor, smoothing: f64, lambda: f64) -> Te
     entropy * (1.0 - lambda) + (logits - 1.0).square().mean(None) * lambda
 }
 
+/// Fine-grained distillation: how far two attentions are from comparing tokens
+/// alike, `mean_b |G(x) - G(teacher)|^2`, where `G = F F^T / |F F^T|` holds what
+/// every two tokens have in common.
+///
+/// `x` and `teacher` are queries or keys `[T, B, positions..., C]` of as many
+/// tokens; `T`, `C` and the worth of a spike may differ, since `F`
+/// `[B, N, T C]` only enters with its direction. Source: Qiu et al., *Quantized
+/// Spike-driven Transformer*, ICLR 2025, section 4; its code is not released,
+/// and that steps stand beside each other is our reading.
+pub fn distill_tokens(x: &Tensor, teacher: &Tensor) -> Tensor {
+    let common = |x: &Tensor| {
+        let size = x.size();
+        let (steps, batch, channels) = (size[0], size[1], size[size.len() - 1]);
+        let tokens = x.reshape([steps, batch, -1, channels]).permute([1, 2, 0, 3]).flatten(2, 3);
+        let both = tokens.matmul(&tokens.transpose(1, 2));
+        let norm = both.square().sum_dim_intlist([1i64, 2].as_slice(), true, None::<Kind>);
+        // Silence is like nothing: its norm of 0 must not divide.
+        &both / norm.clamp_min(f64::from(f32::MIN_POSITIVE)).sqrt()
+    };
+    let difference = common(x) - common(&teacher.detach());
+    difference.square().sum_dim_intlist([1i64, 2].as_slice(), false, None::<Kind>).mean(None)
+}
+
 /// Distillation towards the class that the teacher chose: the mean cross
 /// entropy of `logits` `[B, K]` against the greatest of `teacher` `[B, K]`.
 /// Source: Touvron et al., *DeiT*, ICML 2021, eq. 3.

@@ -45,6 +45,9 @@ pub struct Config {
     pub schedule: ScheduleConfig,
     /// What is minimised.
     pub loss: LossConfig,
+    /// What is learned from a network that was trained before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distill: Option<DistillConfig>,
     /// What happens to training images.
     #[serde(default)]
     pub augment: Augment,
@@ -155,6 +158,40 @@ impl LossConfig {
     }
 }
 
+/// A teacher, and what is learned from it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DistillConfig {
+    /// Run folder whose best network teaches: another system, another precision, but the same
+    /// images and classes.
+    pub teacher: PathBuf,
+    /// Share of the loss that compares with the teacher's logits; the rest compares with the labels.
+    #[serde(default = "half")]
+    pub share: f64,
+    /// Softens the logits of both: [`loss::distill_soft`]. Without it only the class that the
+    /// teacher chose counts: [`loss::distill_hard`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tau: Option<f64>,
+    /// Weight of what queries and keys of every attention have in common with the teacher's, for
+    /// networks of as many attentions and tokens: [`loss::distill_tokens`].
+    #[serde(default)]
+    pub tokens: f64,
+}
+
+const fn half() -> f64 {
+    0.5
+}
+
+impl DistillConfig {
+    /// The loss of logits `[B, K]` against the teacher's.
+    pub fn of(&self, logits: &Tensor, teacher: &Tensor) -> Tensor {
+        match self.tau {
+            Some(tau) => loss::distill_soft(logits, teacher, tau),
+            None => loss::distill_hard(logits, teacher),
+        }
+    }
+}
+
 impl Config {
     /// Reads a file like the presets; `changes` are `key=value`, with dots between nested keys.
     ///
@@ -178,7 +215,7 @@ impl Config {
 
     /// Checks the numbers that no part of a run checks for itself.
     fn validate(&self) -> Result<(), RunError> {
-        let Self { epochs, batch, seed, clip, schedule, loss, augment, .. } = self;
+        let Self { epochs, batch, seed, clip, schedule, loss, distill, augment, .. } = self;
         let check = |key, ok: bool, found: &dyn ToString, expected| {
             let wrong = || RunError::Value { key, found: found.to_string(), expected };
             if ok { Ok(()) } else { Err(wrong()) }
@@ -200,6 +237,12 @@ impl Config {
         }
         let (LossConfig::CrossEntropy { smoothing } | LossConfig::Tet { smoothing, .. }) = *loss;
         check("loss.smoothing", (0.0..1.0).contains(&smoothing), &smoothing, "from 0 to below 1")?;
+        if let Some(DistillConfig { share, tau, tokens, .. }) = distill {
+            check("distill.share", (0.0..=1.0).contains(share), share, "from 0 to 1")?;
+            let tau = tau.unwrap_or(1.0);
+            check("distill.tau", tau > 0.0 && tau.is_finite(), &tau, "a finite number above 0")?;
+            check("distill.tokens", not_negative(*tokens), tokens, "a finite number, 0 or more")?;
+        }
         Ok(augment.validate()?)
     }
 }

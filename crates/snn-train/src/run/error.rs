@@ -56,6 +56,21 @@ pub enum RunError {
         /// What the dataset has.
         found: String,
     },
+    /// A teacher that the network cannot learn from.
+    #[error(
+        "`distill.teacher`: the network of {} has {what} {found}, expected {expected} as in the \
+         network that it teaches", path.display()
+    )]
+    Teacher {
+        /// Run folder of the teacher.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// What the network that is trained has.
+        expected: String,
+        /// What the teacher has.
+        found: String,
+    },
     /// A network is trained with fewer images than one step takes.
     #[error("`batch` is {batch}, expected at most the {images} training images")]
     Batch {
@@ -126,7 +141,7 @@ pub enum RunError {
         found: String,
     },
     /// Weights of the run folder do not load.
-    #[error("cannot go on from {}", path.display())]
+    #[error("cannot use {}", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,

@@ -17,6 +17,7 @@
 
 mod checkpoint;
 mod config;
+mod distill;
 mod error;
 mod evaluate;
 mod folder;
@@ -26,7 +27,9 @@ mod preset;
 mod scale;
 mod train;
 
-pub use config::{Config, LossConfig, OptimizerConfig, PrecisionConfig, ScheduleConfig};
+pub use config::{
+    Config, DistillConfig, LossConfig, OptimizerConfig, PrecisionConfig, ScheduleConfig,
+};
 pub use error::RunError;
 pub use folder::RunFolder;
 pub use metrics::Metrics;

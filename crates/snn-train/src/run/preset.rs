@@ -8,7 +8,19 @@ macro_rules! embed {
     };
 }
 
-embed!["digits", "mnist", "fashion-mnist", "cifar10"];
+embed![
+    "digits",
+    "digits-spike-driven-transformer",
+    "digits-statten",
+    "digits-qkformer",
+    "digits-meta-spikeformer",
+    "digits-e-spikeformer",
+    "digits-qsd-transformer",
+    "digits-xnor",
+    "mnist",
+    "fashion-mnist",
+    "cifar10",
+];
 
 /// Names of the presets, the default one first.
 pub fn preset_names() -> Vec<&'static str> {

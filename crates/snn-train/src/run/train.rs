@@ -6,8 +6,8 @@ use snn_models::{Frames, Network};
 use tch::Tensor;
 
 use super::{
-    Config, Metrics, PrecisionConfig, RunError, RunFolder, checkpoint::Checkpoint, evaluate,
-    scale::LossScale,
+    Config, Metrics, PrecisionConfig, RunError, RunFolder, checkpoint::Checkpoint,
+    distill::Teacher, evaluate, scale::LossScale,
 };
 use crate::{
     optim::{Optimizer, clip_grad_norm},
@@ -22,6 +22,7 @@ pub struct Trainer {
     optimizer: Box<dyn Optimizer>,
     /// Of the loss in mixed precision; a run that goes on finds its factor again.
     scale: Option<LossScale>,
+    teacher: Option<Teacher>,
     train: Loader,
     test: Loader,
     metrics: Vec<Metrics>,
@@ -110,8 +111,10 @@ impl Trainer {
         let optimizer = config.optimizer.build(backend.parameters());
         let mixed = config.precision == PrecisionConfig::Mixed;
         let scale = mixed.then(LossScale::default);
+        let open = |teacher| Teacher::open(teacher, &config.model, backend.device());
+        let teacher = config.distill.as_ref().map(open).transpose()?;
         let metrics = Vec::new();
-        Ok(Self { config, backend, network, optimizer, scale, train, test, metrics })
+        Ok(Self { config, backend, network, optimizer, scale, teacher, train, test, metrics })
     }
 
     /// What every finished epoch brought.
@@ -194,13 +197,19 @@ impl Trainer {
     ) -> Result<(f64, f64), RunError> {
         let input = Frames::new(&self.backend, &batch.inputs);
         let targets = evaluate::targets(&self.backend, batch);
-        let mut pass = Pass::train(&self.backend);
-        if let Some(rates) = rates {
-            pass = pass.with_probe(rates);
-        }
+        let mut attentions = self.teacher.as_ref().and_then(Teacher::attentions);
         let (logits, loss) = tch::autocast(self.scale.is_some(), || {
-            let logits = self.network.forward(&mut pass, &input);
-            let loss = self.config.loss.of(logits.tensor(), &targets);
+            let mut probe = (rates, attentions.as_mut());
+            let mut pass = Pass::train(&self.backend);
+            if probe.0.is_some() || probe.1.is_some() {
+                pass = pass.with_probe(&mut probe);
+            }
+            let (logits, second) = self.network.heads(&mut pass, &input);
+            let loss = self.config.loss.of(logits.tensor(), &targets).map(|loss| {
+                let Some(teacher) = &self.teacher else { return loss };
+                let learner = second.as_ref().unwrap_or(&logits);
+                teacher.correct(&batch.inputs, &loss, learner.tensor(), attentions.as_ref())
+            });
             (logits, loss)
         });
         let loss = loss?;

@@ -23,6 +23,7 @@ pub use signal::{Counts, Real, Spikes};
 pub use synapse::TorchSynapse;
 
 pub(crate) use convert::{publish, shape, to_torch};
+pub(crate) use signal::tensor_of;
 
 use store::Store;
 

@@ -57,7 +57,7 @@ signal! {
 }
 
 /// The tensor of an input, whatever it means.
-pub(super) fn tensor_of<'a>(x: Input<'a, Torch>) -> &'a Tensor {
+pub(crate) fn tensor_of<'a>(x: Input<'a, Torch>) -> &'a Tensor {
     match x {
         Input::Real(x) => &x.0,
         Input::Spikes(x) => &x.0,

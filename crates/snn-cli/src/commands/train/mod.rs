@@ -16,7 +16,9 @@ use anyhow::Result;
   snn train fashion-mnist --data ~/datasets --set model.depth=2 --set optimizer.lr=0.002
   snn train --resume runs/digits-1")]
 pub struct Arguments {
-    /// Preset: digits (needs no files), mnist, fashion-mnist or cifar10
+    /// Preset: digits, digits-spike-driven-transformer, digits-statten, digits-qkformer,
+    /// digits-meta-spikeformer, digits-e-spikeformer, digits-qsd-transformer or digits-xnor (need
+    /// no files), mnist, fashion-mnist or cifar10
     #[arg(default_value = "digits")]
     preset: String,
     /// A file like those of the presets, or the config.toml of a run folder, instead of a preset
