@@ -115,8 +115,8 @@ fn a_folder_that_is_no_run() {
     says(&fails(&mut eval(&run)), &["config.toml", "expected a string"]);
 }
 
-/// Files of Fashion-MNIST with the right names; `images` are those of the training set.
-fn fashion(folder: &Path, images: &[u8]) {
+/// Files of MNIST with the right names; `images` are those of the training set.
+fn mnist(folder: &Path, images: &[u8]) {
     fs::create_dir(folder).unwrap();
     let labels = [&[0, 0, 8, 1, 0, 0, 0, 2][..], &[3, 9]].concat();
     let sound = [&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28][..], &[0; 2 * 784]].concat();
@@ -143,14 +143,14 @@ fn a_corrupt_idx_file() {
     ];
     for (name, images, told) in cases {
         let (data, out) = (parent.path().join(name), parent.path().join("out"));
-        fashion(&data, images);
-        says(&fails(train("fashion-mnist", &out).arg("--data").arg(&data)), told);
+        mnist(&data, images);
+        says(&fails(train("mnist", &out).arg("--data").arg(&data)), told);
         assert!(!out.exists(), "{name} left a folder");
     }
     // Sound files of something else.
     let data = parent.path().join("few");
-    fashion(&data, &[&head[..], &[0; 2 * 784]].concat());
-    let message = fails(train("fashion-mnist", &parent.path().join("out")).arg("--data").arg(data));
+    mnist(&data, &[&head[..], &[0; 2 * 784]].concat());
+    let message = fails(train("mnist", &parent.path().join("out")).arg("--data").arg(data));
     says(&message, &["2 + 2", "60000 + 10000"]);
 }
 

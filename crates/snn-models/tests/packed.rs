@@ -11,7 +11,22 @@ use snn_models::golden::Golden;
 #[test]
 fn exact_spikes_are_those_of_the_authors() {
     let Some(folder) = common::golden_folder() else { return };
-    for name in ["spikformer-a", "spikformer-imagenet-a", "spikformer-dvs-a"] {
+    for name in [
+        "spikformer-a",
+        "spikformer-imagenet-a",
+        "spikformer-dvs-a",
+        "spike-driven-transformer-a",
+        "spike-driven-transformer-dvs-a",
+        "statten-a",
+        "statten-dvs-a",
+        "qkformer-a",
+        "qkformer-imagenet-a",
+        "qkformer-dvs-a",
+        "meta-spikeformer-a",
+        "e-spikeformer-a",
+        "e-spikeformer-large-a",
+        "qsd-transformer-a",
+    ] {
         let golden = Golden::load(&folder.join(name).with_extension("safetensors")).unwrap();
         for isa in Isa::all() {
             let packed = Packed::with_isa(Precision::Exact, isa);

@@ -23,7 +23,7 @@
 //! let targets = ArrayD::from_shape_fn(vec![8, 2], |i| f32::from(i[0] % 2 == i[1]));
 //! let (x, targets) = (backend.real(&x), backend.real(&targets));
 //! let mut losses = Vec::new();
-//! for _ in 0..20 {
+//! for _ in 0..60 {
 //!     let mut pass = Pass::train(&backend);
 //!     let current = hidden.forward_repeated(&mut pass, &x, 4);
 //!     let spikes = lif.forward(&mut pass, &current);
@@ -31,10 +31,10 @@
 //!     let loss = loss::cross_entropy(logits.tensor(), targets.tensor(), 0.0);
 //!     optimizer.zero_grad();
 //!     loss.backward();
-//!     optimizer.step(0.01);
+//!     optimizer.step(0.03);
 //!     losses.push(loss.double_value(&[]));
 //! }
-//! assert!(losses[19] < losses[0] / 2.0);
+//! assert!(losses[59] < losses[0] / 2.0);
 //! assert!(backend.weights().get("hidden_bn.running_mean").is_some());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -89,6 +89,21 @@ fn spikformer_in_single_precision() {
 }
 
 #[test]
+fn spike_driven_transformer() {
+    check("spike-driven-transformer-grad-a", Precision::Double, 1e-5, 1e-6);
+}
+
+#[test]
+fn statten() {
+    check("statten-grad-a", Precision::Double, 1e-5, 1e-6);
+}
+
+#[test]
+fn qkformer() {
+    check("qkformer-grad-a", Precision::Double, 1e-5, 1e-6);
+}
+
+#[test]
 fn meta_spikeformer() {
     check("meta-spikeformer-grad-a", Precision::Double, 1e-5, 1e-6);
 }
