@@ -1,7 +1,8 @@
-//! Reading files of ten million events, and making frames of them.
+//! Reading files of events into memory, and making frames of them.
 //!
-//! The files are written to the folder `SNN_BENCH_DIR`, or to one below the system's temporary
-//! folder, where `rivals.py` times tonic and SpikingJelly on the same files.
+//! Files of ten million events and of the sizes that datasets have are written to the folder
+//! `SNN_BENCH_DIR`, or to one below the system's temporary folder. Recordings that lie in it
+//! already are read too. `rivals.py` times tonic and SpikingJelly on the same files.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use snn_data::events::{
@@ -81,38 +82,67 @@ fn folder() -> PathBuf {
     dir
 }
 
-/// Reads a file batch by batch, as a loader does; returns the number of events and the last time.
-fn stream(path: &Path) -> (usize, i64) {
+/// Reads a file batch by batch with bounded memory; returns the number of events.
+fn stream(path: &Path, batch: &mut Vec<Event>) -> usize {
     let mut reader = Reader::open(path).unwrap();
-    let (mut batch, mut count, mut last) = (Vec::new(), 0, 0);
-    while reader.read(&mut batch).unwrap() {
-        count += batch.len();
-        last = black_box(&batch)[batch.len() - 1].t;
+    let mut count = 0;
+    batch.clear();
+    while reader.read(batch).unwrap() {
+        count += black_box(&*batch).len();
         batch.clear();
     }
-    (count, last)
+    count
+}
+
+/// Reads a file into memory that served the file before.
+fn again(path: &Path, events: &mut Vec<Event>) {
+    events.clear();
+    Reader::open(path).unwrap().read_rest(events).unwrap();
+}
+
+/// What makes the bytes of a file.
+type Format = fn(&[Event]) -> Vec<u8>;
+
+/// Writes the files whose events we know.
+fn write(dir: &Path) {
+    let events = events();
+    let written: [(&str, usize, Format); 8] = [
+        ("cifar10-dvs-200k.aedat", 200_000, aedat2),
+        ("ten-million.aedat", COUNT, aedat2),
+        ("gesture-3m-v3.aedat", 3_000_000, aedat3),
+        ("ten-million-v3.aedat", COUNT, aedat3),
+        ("n-mnist-4k.bin", 4_000, atis),
+        ("n-caltech101-100k.bin", 100_000, atis),
+        ("ten-million.bin", COUNT, atis),
+        ("ten-million.dat", COUNT, dat),
+    ];
+    for (name, count, bytes) in written {
+        let path = dir.join(name);
+        std::fs::write(&path, bytes(&events[..count])).unwrap();
+        let read = snn_data::events::read(&path).unwrap();
+        assert_eq!(read.len(), count, "{name}");
+        assert!(name.ends_with(".bin") || read == events[..count], "{name}");
+    }
 }
 
 fn reading(c: &mut Criterion) {
-    let (events, dir) = (events(), folder());
-    let mut group = c.benchmark_group("read 10^7 events");
-    group.sample_size(10).measurement_time(Duration::from_secs(5));
-    for (name, bytes) in [
-        ("ten_million.aedat", aedat2(&events)),
-        ("ten_million_v3.aedat", aedat3(&events)),
-        ("ten_million.bin", atis(&events)),
-        ("ten_million.dat", dat(&events)),
-    ] {
-        let path = dir.join(name);
-        std::fs::write(&path, &bytes).unwrap();
-        assert_eq!(stream(&path).0, COUNT, "{name}");
-        if name != "ten_million.bin" {
-            assert_eq!(stream(&path).1, events[COUNT - 1].t, "{name}");
-        }
-        group.throughput(Throughput::Bytes(bytes.len() as u64));
-        group.bench_function(format!("{name}, in batches"), |b| b.iter(|| stream(&path)));
-        let read = || snn_data::events::read(&path).unwrap();
-        group.bench_function(format!("{name}, into one vector"), |b| b.iter(read));
+    let dir = folder();
+    write(&dir);
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let mut group = c.benchmark_group("read");
+    group.sample_size(20).measurement_time(Duration::from_secs(4));
+    let mut events = Vec::new();
+    for path in files {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        group.throughput(Throughput::Bytes(path.metadata().unwrap().len()));
+        let new = || snn_data::events::read(&path).unwrap();
+        group.bench_function(format!("{name}, into new memory"), |b| b.iter(new));
+        let kept = format!("{name}, into kept memory");
+        group.bench_function(kept, |b| b.iter(|| again(&path, &mut events)));
+        let batches = format!("{name}, in batches");
+        group.bench_function(batches, |b| b.iter(|| stream(&path, &mut events)));
     }
     group.finish();
 }

@@ -4,8 +4,7 @@ use crate::{
     DataError, Images, Manifest,
     augment::{Augment, Augmented},
     cache::Cache,
-    images::{cifar, digits, idx, imagenet, locate, resize::EvalTransform, tiny_imagenet},
-    loader::Source,
+    images::{cifar, digits, idx, locate, tiny_imagenet},
     manifest::Normalisation,
 };
 use std::{path::Path, sync::Arc};
@@ -28,7 +27,7 @@ impl Dataset {
     /// of either that the archive unpacks into; `digits` is part of the program and needs no `dir`.
     ///
     /// `tiny-imagenet` is decoded once into the user's cache ([`Cache::of_user`]) and mapped from
-    /// there. `imagenet` does not fit into memory: see [`crate::images::imagenet`].
+    /// there. `imagenet` does not fit into memory: see [`Sources`](crate::Sources).
     ///
     /// # Errors
     /// [`DataError::UnknownDataset`]; [`DataError::NotImages`] for another kind of data;
@@ -83,58 +82,6 @@ impl Dataset {
             }
             _ => Ok(()),
         }
-    }
-}
-
-/// Training and test samples of any dataset of images to classify, ready for the loader.
-#[derive(Clone)]
-pub struct Sources {
-    /// Samples to train on.
-    pub train: Arc<dyn Source>,
-    /// Samples to test on.
-    pub test: Arc<dyn Source>,
-    /// Where they come from, normalisation.
-    pub manifest: Manifest,
-    /// Names of the classes in the order of their labels.
-    pub classes: Vec<String>,
-}
-
-impl Sources {
-    /// Opens dataset `name` as [`Dataset::open`] does, and also `imagenet`, whose files are decoded
-    /// each time they are asked for.
-    ///
-    /// `fit` brings ImageNet's pictures to one size (test pictures always, training pictures
-    /// unless `augment` has a resized crop); without it they get a shorter side of 256 and lose
-    /// all but the inner 224 x 224. Datasets of one size ignore it.
-    ///
-    /// # Errors
-    /// Those of [`Dataset::open`], [`imagenet::open`] and [`Augmented::new`].
-    pub fn open(
-        name: &str,
-        dir: Option<&Path>,
-        augment: &Augment,
-        fit: Option<EvalTransform>,
-    ) -> Result<Self, DataError> {
-        if name != "imagenet" {
-            let data = Dataset::open(name, dir)?;
-            let (train, test) = (data.train_source(augment)?, data.test_source()?);
-            let classes = data.classes;
-            let (train, test) = (Arc::new(train), Arc::new(test));
-            return Ok(Self { train, test, manifest: data.manifest, classes });
-        }
-        let manifest = Manifest::named(name)?;
-        let root = locate::folder(&manifest, dir, &["train", "val"])
-            .or_else(|e| locate::folder(&manifest, dir, &[imagenet::KAGGLE]).map_err(|_| e))?;
-        let (train, test) = imagenet::open(&root)?;
-        let classes = train.class_names().to_vec();
-        let normalisation =
-            manifest.normalisation.clone().unwrap_or_else(|| Normalisation::none(3));
-        let fit = fit.unwrap_or(EvalTransform { resize: 256, crop: [224, 224] });
-        let source = |folder, augment: &Augment| {
-            Augmented::fitted(Arc::new(folder), fit, &normalisation, augment)
-        };
-        let (train, test) = (source(train, augment)?, source(test, &Augment::default())?);
-        Ok(Self { train: Arc::new(train), test: Arc::new(test), manifest, classes })
     }
 }
 

@@ -32,14 +32,17 @@ pub mod images;
 pub mod inspect;
 pub mod loader;
 pub mod manifest;
+mod matlab;
 pub mod random;
 pub mod segmentation;
 pub mod sound;
+mod sources;
 pub mod text;
 
 pub use augment::Augment;
-pub use dataset::{Dataset, Sources};
+pub use dataset::Dataset;
 pub use error::DataError;
 pub use images::{Image, Images};
 pub use loader::{Batch, Epoch, Loader, LoaderConfig, Source};
 pub use manifest::Manifest;
+pub use sources::{EventSettings, SoundSettings, Sources};

@@ -1,7 +1,7 @@
 //! Datasets of events, in folders laid out here as published, through to batches of frames.
 
 use snn_data::{
-    DataError, Loader, LoaderConfig, Source,
+    DataError, EventSettings, Loader, LoaderConfig, Source, Sources,
     cache::Cache,
     events::{
         Event, Sensor,
@@ -127,6 +127,30 @@ fn nmnist_is_found_and_framed() {
     {
         assert_eq!(batch.inputs[[t, i, y, x, c]], *value);
     }
+}
+
+#[test]
+fn sources_are_named_with_their_settings_and_their_split() {
+    let dir = tempfile::tempdir().unwrap();
+    for (class, seed) in [("airplanes", 1), ("ant", 2)] {
+        for i in 0..10 {
+            let bytes = atis(&events(seed + i, 100, 200, 150));
+            put(dir.path().join(format!("Caltech101/{class}/{i}.bin")), &bytes);
+        }
+    }
+    let toml = "steps = 4\nslicing = { number = { frames = 4 } }\naugment = { flip = 0.5 }\n\
+                splitting = { first = { share = 0.8 } }";
+    let settings: EventSettings = toml::from_str(toml).unwrap();
+    let sources = Sources::events("n-caltech101", dir.path(), &settings).unwrap();
+    assert_eq!((sources.train.len(), sources.test.len()), (16, 4));
+    assert_eq!((sources.train.shape(), sources.train.classes()), ([4, 180, 240, 2], 2));
+    assert!(sources.split.starts_with("first 0.8 of each class in the order of names (sha256 "));
+    let loader = Loader::new(sources.test, LoaderConfig::default()).unwrap();
+    let batch = loader.epoch(0).next().unwrap().unwrap();
+    assert_eq!(batch.inputs.sum(), 4.0 * 100.0);
+    let wrong = EventSettings { steps: 5, ..settings };
+    let error = Sources::events("n-caltech101", dir.path(), &wrong).err().unwrap();
+    assert!(error.to_string().contains("steps is 5"), "{error}");
 }
 
 #[test]

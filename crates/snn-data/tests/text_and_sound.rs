@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use snn_data::{
-    DataError, Loader, LoaderConfig, Manifest, Source,
+    DataError, Loader, LoaderConfig, Manifest, SoundSettings, Source, Sources,
     sound::{LogMel, MelFrames, MelScale, Sound, SoundError, SoundSet},
     text::{Characters, Columns, Corpus, Sentences, TextError, Tokens, Windows, Words},
 };
@@ -255,12 +255,13 @@ fn the_real_spoken_digits_are_heard() {
             }
         }
     }
-    let set = SoundSet::open("fsdd", copy.path()).unwrap();
-    assert_eq!((set.train.len(), set.test.len()), (600, 300));
-    let settings = LogMel { rate: 8000, window: 256, hop: 80, ..LogMel::default() };
-    let source = MelFrames::new(set.test, 10, &settings, 8000).unwrap();
+    let mel = LogMel { rate: 8000, window: 256, hop: 80, ..LogMel::default() };
+    let settings = SoundSettings { samples: 8000, mel };
+    let sources = Sources::sound("fsdd", copy.path(), &settings).unwrap();
+    assert_eq!((sources.train.len(), sources.test.len()), (600, 300));
+    assert_eq!(sources.split, sources.manifest.split);
     let loader =
-        Loader::new(source, LoaderConfig { batch: 300, ..LoaderConfig::default() }).unwrap();
+        Loader::new(sources.test, LoaderConfig { batch: 300, ..LoaderConfig::default() }).unwrap();
     let batch = loader.epoch(0).next().unwrap().unwrap();
     assert_eq!(batch.inputs.shape(), [101, 300, 1, 40, 1]);
     for digit in 0..10 {

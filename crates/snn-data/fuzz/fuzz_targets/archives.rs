@@ -1,6 +1,4 @@
 //! Archives: whatever they hold, nothing leaves the folder of the dataset.
-//!
-//! `cargo +nightly fuzz run archives -- -rss_limit_mb=512 -max_len=65536`
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -2,9 +2,9 @@
 
 use super::{
     Event, Sensor,
+    input::{Input, PIECE},
     reader::{Batches, Problem},
 };
-use std::io::Read;
 
 /// Turns the bytes of a file into events, a piece at a time.
 pub(super) trait Decode: Send {
@@ -50,79 +50,61 @@ impl Fault {
     }
 }
 
-/// Bytes asked of the file at a time; the events of one piece fit a core's cache.
-const PIECE: usize = 256 << 10;
-
 /// Most bytes that one record may need at once.
 const MOST: usize = 64 << 20;
 
+/// Bytes that all threads read and decode together where the whole file is wanted, and the least
+/// for which waking them pays.
+const TOGETHER: usize = 2 << 20;
+const WORTH: u64 = 1 << 20;
+
 /// Feeds a decoder from a file.
 pub(super) struct Bytes {
-    input: Box<dyn Read + Send>,
+    input: Input,
     decoder: Box<dyn Decode>,
-    buffer: Vec<u8>,
-    /// The bytes not used yet are `buffer[start..end]`.
-    start: usize,
-    end: usize,
-    /// Position of `buffer[start]` in the file.
+    /// Bytes to ask for at a time.
+    piece: usize,
+    /// Position in the file of the first byte that is not used.
     offset: u64,
     /// Whether the decoder can do nothing with the bytes that are there.
     stuck: bool,
-    ended: bool,
     done: bool,
 }
 
 impl Bytes {
-    pub fn new(input: Box<dyn Read + Send>, decoder: Box<dyn Decode>) -> Self {
-        let (start, end, offset) = (0, 0, 0);
-        let (stuck, ended, done) = (false, false, false);
-        Self { input, decoder, buffer: Vec::new(), start, end, offset, stuck, ended, done }
+    pub fn new(input: Input, decoder: Box<dyn Decode>) -> Self {
+        Self { input, decoder, piece: PIECE, offset: 0, stuck: false, done: false }
     }
 
     /// Reads a piece of the file and decodes what is there.
     fn step(&mut self, out: &mut Vec<Event>) -> Result<(), Problem> {
-        if !self.ended && (self.stuck || self.end - self.start < PIECE / 2) {
-            self.fill()?;
+        let there = self.input.bytes().len();
+        if !self.input.has_ended() && (self.stuck || there < PIECE / 2) {
+            self.fill(there)?;
         }
-        let input = &self.buffer[self.start..self.end];
-        let used = self.decoder.decode(input, self.ended, out).map_err(|fault| {
+        let (input, last) = (self.input.bytes(), self.input.has_ended());
+        let used = self.decoder.decode(input, last, out).map_err(|fault| {
             let Fault { at, what, expected, found } = fault;
             let offset = Some(self.offset + at as u64);
             Problem::Corrupt { offset, what, expected, found }
         })?;
-        self.start += used;
-        self.offset += used as u64;
         self.stuck = used == 0;
-        self.done = self.ended && (self.stuck || self.start == self.end);
+        self.done = last && (self.stuck || used == input.len());
+        self.input.advance(used);
+        self.offset += used as u64;
         Ok(())
     }
 
-    fn fill(&mut self) -> Result<(), Problem> {
-        self.buffer.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.end - self.start);
+    fn fill(&mut self, there: usize) -> Result<(), Problem> {
         // Twice what an unfinished record has shown so far, so that memory follows the file and
         // not the length that a damaged record claims.
-        let room = if self.stuck { PIECE.max(2 * self.end) } else { PIECE };
+        let room = if self.stuck { self.piece.max(2 * there) } else { self.piece };
         if room > 2 * MOST {
             let (what, expected) = ("record", format!("at most {MOST} bytes long"));
             let offset = Some(self.offset);
             return Err(Problem::Corrupt { offset, what, expected, found: "longer".into() });
         }
-        if self.buffer.len() < room {
-            self.buffer.resize(room, 0);
-        }
-        while self.end < room {
-            match self.input.read(&mut self.buffer[self.end..room]) {
-                Ok(0) => {
-                    self.ended = true;
-                    break;
-                }
-                Ok(n) => self.end += n,
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(Problem::Io(e)),
-            }
-        }
-        Ok(())
+        Ok(self.input.fill(room)?)
     }
 }
 
@@ -135,6 +117,18 @@ impl Batches for Bytes {
         Ok(out.len() > before)
     }
 
+    fn rest(&mut self, out: &mut Vec<Event>) -> Result<(), Problem> {
+        if self.input.left().is_none_or(|left| left < WORTH) {
+            while self.next_batch(out)? {}
+            return Ok(());
+        }
+        self.piece = TOGETHER;
+        rayon::scope(|_| {
+            while self.next_batch(out)? {}
+            Ok(())
+        })
+    }
+
     fn sensor(&self) -> Option<Sensor> {
         self.decoder.sensor()
     }
@@ -144,7 +138,7 @@ impl Batches for Bytes {
     }
 
     fn trailing(&self) -> u64 {
-        if self.done { (self.end - self.start) as u64 } else { 0 }
+        if self.done { self.input.bytes().len() as u64 } else { 0 }
     }
 
     fn notes(&self) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 /// A change of brightness at one pixel, or a spike of one channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)] // the order that vector instructions write
 pub struct Event {
     /// Time in microseconds, as stored; it may be negative where a 32-bit clock had wrapped.
     pub t: i64,

@@ -10,7 +10,9 @@ mod event;
 mod format;
 mod formats;
 pub mod frames;
+mod input;
 mod reader;
+mod records;
 pub mod sets;
 pub mod transform;
 

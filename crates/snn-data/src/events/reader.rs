@@ -17,11 +17,12 @@ use super::{
         npz::{NpyEvents, Npz},
         text::Text,
     },
+    input::{Input, room},
 };
 use flate2::read::MultiGzDecoder;
 use std::{
     fs::File,
-    io::{self, Cursor, Read},
+    io::{self, Cursor},
     path::{Path, PathBuf},
 };
 
@@ -53,6 +54,12 @@ impl Problem {
 pub(super) trait Batches: Send {
     /// Appends the next events; false when there are no more.
     fn next_batch(&mut self, out: &mut Vec<Event>) -> Result<bool, Problem>;
+
+    /// Appends all events that are left.
+    fn rest(&mut self, out: &mut Vec<Event>) -> Result<(), Problem> {
+        while self.next_batch(out)? {}
+        Ok(())
+    }
 
     /// Size of the sensor, as far as the file tells.
     fn sensor(&self) -> Option<Sensor> {
@@ -114,9 +121,6 @@ pub struct Reader {
     expected: usize,
 }
 
-/// Bytes of the beginning that a format is told by.
-const START: u64 = 8 << 10;
-
 impl Reader {
     /// Opens `path` and tells its format.
     ///
@@ -133,19 +137,14 @@ impl Reader {
     /// As [`open`](Self::open).
     pub fn open_with(path: &Path, options: &Options) -> Result<Self, EventError> {
         let io = |source| EventError::Io { path: path.into(), source };
-        let mut file = File::open(path).map_err(io)?;
-        let size = file.metadata().map_err(io)?.len();
-        let start = start_of(&mut file).map_err(io)?;
-        let compressed = start.starts_with(&[0x1f, 0x8b]);
-        let raw = Cursor::new(start.clone()).chain(file);
-        let (start, input): (Vec<u8>, Box<dyn Read + Send>) = if compressed {
-            let mut unpacked = MultiGzDecoder::new(raw);
-            let start = start_of(&mut unpacked).map_err(io)?;
-            (start.clone(), Box::new(Cursor::new(start).chain(unpacked)))
-        } else {
-            (start, Box::new(raw))
-        };
-        let format = options.format.or_else(|| Format::detect(&start, path));
+        let file = File::open(path).map_err(io)?;
+        let (mut input, size) = Input::file(file).map_err(io)?;
+        let compressed = input.head().starts_with(&[0x1f, 0x8b]);
+        if compressed {
+            let unpacked = MultiGzDecoder::new(input.into_stream());
+            input = Input::stream(Box::new(unpacked)).map_err(io)?;
+        }
+        let format = options.format.or_else(|| Format::detect(input.head(), path));
         let format = format.ok_or_else(|| EventError::UnknownFormat {
             path: path.into(),
             known: Format::ALL.map(Format::name).to_vec(),
@@ -168,9 +167,10 @@ impl Reader {
         format: Format,
         options: &Options,
     ) -> Result<Self, EventError> {
-        let input = Box::new(Cursor::new(bytes));
-        let batches = Self::batches(name, format, true, input, options);
-        let batches = batches.map_err(|problem| problem.at(name))?;
+        let batches = Input::stream(Box::new(Cursor::new(bytes)))
+            .map_err(Problem::Io)
+            .and_then(|input| Self::batches(name, format, true, input, options))
+            .map_err(|problem| problem.at(name))?;
         Ok(Self { path: name.into(), format, compressed: false, batches, expected: 0 })
     }
 
@@ -178,7 +178,7 @@ impl Reader {
         path: &Path,
         format: Format,
         no_seek: bool,
-        input: Box<dyn Read + Send>,
+        input: Input,
         options: &Options,
     ) -> Result<Box<dyn Batches>, Problem> {
         let decoder: Box<dyn Decode> = match format {
@@ -191,8 +191,8 @@ impl Reader {
             Format::Evt3 => Box::new(Evt3::default()),
             Format::EventStream => Box::new(EventStream::default()),
             Format::Text => Box::new(Text::default()),
-            Format::Npy => return Ok(Box::new(NpyEvents::open(input)?)),
-            Format::Mat => return Ok(Box::new(MatEvents::open(input)?)),
+            Format::Npy => return Ok(Box::new(NpyEvents::open(input.into_stream())?)),
+            Format::Mat => return Ok(Box::new(MatEvents::open(input.into_stream())?)),
             Format::Npz | Format::Hdf5 if no_seek => {
                 return Err(Problem::new("file", "on the disk, not inside of gzip", "a stream"));
             }
@@ -215,9 +215,18 @@ impl Reader {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_all(&mut self) -> Result<Vec<Event>, EventError> {
-        let mut events = Vec::with_capacity(self.expected);
-        while self.read(&mut events)? {}
+        let mut events = room(self.expected);
+        self.read_rest(&mut events)?;
         Ok(events)
+    }
+
+    /// Appends all events that are left. A vector that is cleared and used again for the next file
+    /// saves what the system takes to give out memory.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_rest(&mut self, out: &mut Vec<Event>) -> Result<(), EventError> {
+        self.batches.rest(out).map_err(|problem| problem.at(&self.path))
     }
 
     /// The format that is read.
@@ -257,10 +266,4 @@ impl Reader {
 /// As [`Reader::open`] and [`Reader::read`].
 pub fn read(path: &Path) -> Result<Vec<Event>, EventError> {
     Reader::open(path)?.read_all()
-}
-
-fn start_of(input: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut start = Vec::new();
-    input.take(START).read_to_end(&mut start)?;
-    Ok(start)
 }

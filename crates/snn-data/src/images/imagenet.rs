@@ -3,7 +3,7 @@
 
 use super::{
     folder::{Folder, entries, images_in, name},
-    matlab,
+    synsets,
 };
 use crate::DataError;
 use std::{
@@ -124,7 +124,7 @@ fn official(devkit: &Path, files: &[PathBuf], ranks: &Ranks) -> Result<Vec<u16>,
         path: meta.clone(),
         source,
     })?;
-    let names = matlab::synsets(&bytes, &meta)?;
+    let names = synsets::synsets(&bytes, &meta)?;
     let list = devkit.join("ILSVRC2012_validation_ground_truth.txt");
     let text = read(&list)?;
     let numbers: Vec<&str> = text.lines().collect();

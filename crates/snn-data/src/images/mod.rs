@@ -7,10 +7,10 @@ pub mod folder;
 pub mod idx;
 pub mod imagenet;
 pub(crate) mod locate;
-mod matlab;
 mod raster;
 pub mod resize;
 mod set;
+mod synsets;
 pub mod tiny_imagenet;
 
 pub use raster::Image;

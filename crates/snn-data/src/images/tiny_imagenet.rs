@@ -26,6 +26,9 @@ pub fn open(dir: &Path) -> Result<(Folder, Folder), DataError> {
         let (Some(file), Some(class)) = (fields.next(), fields.next()) else {
             return Err(foreign(&path, number, "file, class and box between tabs", line));
         };
+        if file.contains(['/', '\\']) {
+            return Err(foreign(&path, number, "a plain file name", file));
+        }
         let Some(&label) = labels.get(class) else {
             return Err(foreign(&path, number, "a class of the training folder", class));
         };

@@ -5,6 +5,7 @@
 use crate::events::{
     Event, Sensor,
     bytes::{Decode, Fault, be32, line, text},
+    records::{Common, Lanes, NONE, Record, append},
 };
 
 /// Where the bits of an address lie.
@@ -17,6 +18,107 @@ pub enum Address {
     Davis,
     /// Any other sensor: x is the low 16 bits, y is 0, every event is ON.
     Plain,
+}
+
+/// Records of [`Address::Dvs128`].
+pub(crate) struct Dvs128;
+
+impl Record for Dvs128 {
+    const SIZE: usize = 8;
+    const LANES: Lanes = Lanes {
+        bytes: [7, 6, 5, 4, NONE, NONE, NONE, NONE, 3, 2, 1, 0, 3, 2, 1, 0],
+        right: [0, 0, 1, 0],
+        right_mask: [u32::MAX, 0, 0x7f, 1],
+        left: [0, 0, 8, 0],
+        left_mask: [0, 0, 0x7f << 16, 0],
+        flip: [0, 0, 0, 1],
+        odd: [SIGN, 0, Self::OTHER, 0],
+    };
+
+    fn event(r: &[u8], high: i64) -> Event {
+        let (a, t) = (be32(r), i64::from(be32(&r[4..])));
+        Event { t: t | high, x: (a >> 1 & 0x7f) as u16, y: (a >> 8 & 0x7f) as u16, p: a & 1 == 0 }
+    }
+
+    fn is_odd(r: &[u8], like: u32) -> bool {
+        odd::<Self>(r, like)
+    }
+}
+
+impl Chip for Dvs128 {
+    const OTHER: u32 = 0x8000;
+}
+
+/// Records of [`Address::Davis`].
+pub(crate) struct Davis;
+
+impl Record for Davis {
+    const SIZE: usize = 8;
+    /// The word of the place is the address without its lowest byte.
+    const LANES: Lanes = Lanes {
+        bytes: [7, 6, 5, 4, NONE, NONE, NONE, NONE, 2, 1, 0, NONE, 3, 2, 1, 0],
+        right: [0, 0, 4, 11],
+        right_mask: [u32::MAX, 0, 0x3ff, 1],
+        left: [0, 0, 2, 0],
+        left_mask: [0, 0, 0x1ff << 16, 0],
+        flip: [0; 4],
+        odd: [SIGN, 0, 0, Self::OTHER],
+    };
+
+    fn event(r: &[u8], high: i64) -> Event {
+        let (a, t) = (be32(r), i64::from(be32(&r[4..])));
+        let (x, y) = (a >> 12 & 0x3ff, a >> 22 & 0x1ff);
+        Event { t: t | high, x: x as u16, y: y as u16, p: a >> 11 & 1 == 1 }
+    }
+
+    fn is_odd(r: &[u8], like: u32) -> bool {
+        odd::<Self>(r, like)
+    }
+}
+
+impl Chip for Davis {
+    const OTHER: u32 = 0x8000_0400;
+}
+
+/// Records of [`Address::Plain`].
+pub(crate) struct Plain;
+
+impl Record for Plain {
+    const SIZE: usize = 8;
+    const LANES: Lanes = Lanes {
+        bytes: [7, 6, 5, 4, NONE, NONE, NONE, NONE, 3, 2, NONE, NONE, NONE, NONE, NONE, NONE],
+        right: [0; 4],
+        right_mask: [u32::MAX, 0, 0xffff, 0],
+        left: [0; 4],
+        left_mask: [0; 4],
+        flip: [0, 0, 0, 1],
+        odd: [SIGN, 0, 0, 0],
+    };
+
+    fn event(r: &[u8], high: i64) -> Event {
+        Event { t: i64::from(be32(&r[4..])) | high, x: be32(r) as u16, y: 0, p: true }
+    }
+
+    fn is_odd(r: &[u8], like: u32) -> bool {
+        odd::<Self>(r, like)
+    }
+}
+
+impl Chip for Plain {
+    const OTHER: u32 = 0;
+}
+
+/// A layout with what else may stand between its events.
+trait Chip: Record {
+    /// Bits of an address that is no event.
+    const OTHER: u32;
+}
+
+/// The sign of a time. Among times of one sign the clock has not started again.
+const SIGN: u32 = 1 << 31;
+
+fn odd<C: Chip>(r: &[u8], like: u32) -> bool {
+    be32(r) & C::OTHER != 0 || (be32(&r[4..]) ^ like) & SIGN != 0
 }
 
 /// Decoder of AEDAT 2.0.
@@ -95,65 +197,45 @@ impl Aedat2 {
         Ok(used)
     }
 
-    /// Decodes records without exceptions: every address is an event, the clock does not wrap.
-    fn plain(&self, block: &[u8], out: &mut Vec<Event>) {
-        let words = block.chunks_exact(8).map(|r| (be32(&r[..4]), time(r) + self.wrapped));
-        match self.address() {
-            Address::Dvs128 => out.extend(words.map(|(a, t)| dvs128(a, t))),
-            Address::Davis => out.extend(words.map(|(a, t)| davis(a, t))),
-            Address::Plain => {
-                out.extend(words.map(|(a, t)| Event { t, x: a as u16, y: 0, p: true }));
-            }
-        }
+    /// Whether the clock started again before time `t`.
+    fn restarts(&self, t: i32) -> bool {
+        i64::from(t) - i64::from(self.before) < i64::from(i32::MIN)
     }
 
-    fn block(&mut self, block: &[u8], out: &mut Vec<Event>) {
-        let other = match self.address() {
-            Address::Dvs128 => 0x8000,
-            Address::Davis => 0x8000_0400,
-            Address::Plain => 0,
-        };
-        let (mut seen, mut first, mut last) = (0, i32::MAX, i32::MIN);
-        for record in block.chunks_exact(8) {
-            let t = be32(&record[4..]).cast_signed();
-            (seen, first, last) = (seen | be32(record), first.min(t), last.max(t));
+    /// Decodes whole records, fast where each is an event and the clock goes on.
+    fn records<C: Chip>(&mut self, records: &[u8], out: &mut Vec<Event>) {
+        let Some(first) = records.get(4..8).map(|t| be32(t).cast_signed()) else { return };
+        let length = out.len();
+        if !self.restarts(first) {
+            let high = self.wrapped - if first < 0 { 1 << 32 } else { 0 };
+            let common = Common { high, like: first.cast_unsigned() };
+            if !append::<C>(records, common, out) {
+                self.before = records.last_chunk().map_or(first, |&t| i32::from_be_bytes(t));
+                return;
+            }
         }
-        // Times that lie within half a turn of each other hold no start of the clock.
-        let calm = i64::from(last.max(self.before)) - i64::from(first.min(self.before));
-        if seen & other == 0 && calm <= i64::from(i32::MAX) {
-            self.plain(block, out);
-            self.before = block.last_chunk::<4>().map_or(self.before, |&b| i32::from_be_bytes(b));
+        out.truncate(length);
+        if records.len() > BLOCK {
+            records.chunks(BLOCK).for_each(|block| self.records::<C>(block, out));
             return;
         }
-        for record in block.chunks_exact(8) {
+        for record in records.chunks_exact(C::SIZE) {
             let t = be32(&record[4..]).cast_signed();
             // A clock of 32 bits that starts again goes on.
-            if i64::from(t) - i64::from(self.before) < i64::from(i32::MIN) {
+            if self.restarts(t) {
                 self.wrapped += 1 << 32;
             }
             self.before = t;
-            match be32(&record[..4]) & other {
-                0 => self.plain(record, out),
-                _ => self.skipped += 1,
+            if be32(record) & C::OTHER == 0 {
+                out.push(Event { t: i64::from(t) + self.wrapped, ..C::event(record, 0) });
+            } else {
+                self.skipped += 1;
             }
         }
     }
 }
 
-/// The time of a record, a signed number of 32 bits.
-fn time(record: &[u8]) -> i64 {
-    be32(&record[4..]).cast_signed().into()
-}
-
-fn dvs128(a: u32, t: i64) -> Event {
-    Event { t, x: (a >> 1 & 0x7f) as u16, y: (a >> 8 & 0x7f) as u16, p: a & 1 == 0 }
-}
-
-fn davis(a: u32, t: i64) -> Event {
-    Event { t, x: (a >> 12 & 0x3ff) as u16, y: (a >> 22 & 0x1ff) as u16, p: a >> 11 & 1 == 1 }
-}
-
-/// Bytes of the records that are looked through before they are decoded.
+/// Bytes of the records that share a fate: all are plain, or each is looked at.
 const BLOCK: usize = 8 << 10;
 
 impl Decode for Aedat2 {
@@ -163,9 +245,11 @@ impl Decode for Aedat2 {
             return Ok(used);
         }
         let whole = (input.len() - used) / 8 * 8;
-        out.reserve(whole / 8);
-        for block in input[used..used + whole].chunks(BLOCK) {
-            self.block(block, out);
+        let records = &input[used..used + whole];
+        match self.address() {
+            Address::Dvs128 => self.records::<Dvs128>(records, out),
+            Address::Davis => self.records::<Davis>(records, out),
+            Address::Plain => self.records::<Plain>(records, out),
         }
         Ok(used + whole)
     }

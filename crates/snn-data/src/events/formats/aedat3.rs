@@ -5,10 +5,33 @@
 use crate::events::{
     Event,
     bytes::{Decode, Fault, le32, line, text},
+    records::{Common, Lanes, NONE, Record, append},
 };
 
 /// Type number of polarity events.
 const POLARITY: u16 = 1;
+
+/// The eight bytes of a polarity event.
+pub(crate) struct Polarity;
+
+impl Record for Polarity {
+    const SIZE: usize = 8;
+    const LANES: Lanes = Lanes {
+        bytes: [4, 5, 6, 7, NONE, NONE, NONE, NONE, 0, 1, 2, 3, 0, 1, 2, 3],
+        right: [0, 0, 17, 1],
+        right_mask: [u32::MAX, 0, 0x7fff, 1],
+        left: [0, 0, 14, 0],
+        left_mask: [0, 0, 0x7fff << 16, 0],
+        flip: [0; 4],
+        odd: [0; 4],
+    };
+
+    fn event(r: &[u8], high: i64) -> Event {
+        let (data, t) = (le32(r), i64::from(le32(&r[4..])));
+        let (x, y) = (data >> 17 & 0x7fff, data >> 2 & 0x7fff);
+        Event { t: t | high, x: x as u16, y: y as u16, p: data >> 1 & 1 == 1 }
+    }
+}
 
 #[derive(Debug)]
 enum Part {
@@ -97,19 +120,14 @@ impl Decode for Aedat3 {
                     }
                     let body = &rest[..count * *size];
                     let (before, overflow) = (out.len(), *overflow);
-                    let event = |r: &[u8]| {
-                        let data = le32(r);
-                        let t = i64::from(le32(&r[4..])) | overflow;
-                        let (x, y) = (data >> 17 & 0x7fff, data >> 2 & 0x7fff);
-                        Event { t, x: x as u16, y: y as u16, p: data >> 1 & 1 == 1 }
-                    };
-                    match (self.drop_invalid, *size) {
-                        (true, size) => {
-                            out.extend(body.chunks_exact(size).filter(|r| r[0] & 1 == 1).map(event))
-                        }
-                        // The size of every file; a constant lets the loop be unrolled.
-                        (false, 8) => out.extend(body.chunks_exact(8).map(event)),
-                        (false, size) => out.extend(body.chunks_exact(size).map(event)),
+                    if *size == Polarity::SIZE && !self.drop_invalid {
+                        let common = Common { high: overflow, like: 0 };
+                        append::<Polarity>(body, common, out);
+                    } else {
+                        let kept = body
+                            .chunks_exact(*size)
+                            .filter(|r| !self.drop_invalid || r[0] & 1 == 1);
+                        out.extend(kept.map(|r| Polarity::event(r, overflow)));
                     }
                     self.skipped += (count - (out.len() - before)) as u64;
                     used += body.len();

@@ -7,11 +7,38 @@
 use crate::events::{
     Event,
     bytes::{Decode, Fault},
+    records::{Common, Lanes, NONE, Record, append},
 };
 
 /// Row that marks an overflow of the clock, and what it then adds.
 const OVERFLOW_ROW: u8 = 240;
 const OVERFLOW: i64 = 1 << 13;
+
+/// The five bytes of an event.
+pub(crate) struct Spike;
+
+impl Record for Spike {
+    const SIZE: usize = 5;
+    const LANES: Lanes = Lanes {
+        bytes: [4, 3, 2, NONE, NONE, NONE, NONE, NONE, 0, NONE, 1, NONE, 2, NONE, NONE, NONE],
+        right: [0, 0, 0, 7],
+        right_mask: [0x7f_ffff, 0, 0xff_00ff, 1],
+        left: [0; 4],
+        left_mask: [0; 4],
+        flip: [0; 4],
+        odd: [0, 0, 0x80 << 16, 0],
+    };
+
+    fn event(r: &[u8], high: i64) -> Event {
+        let t = i64::from(u32::from_be_bytes([0, r[2] & 0x7f, r[3], r[4]]));
+        Event { t: t | high, x: r[0].into(), y: r[1].into(), p: r[2] >> 7 == 1 }
+    }
+
+    /// Row 128 or above, as the mark of an overflow.
+    fn is_odd(r: &[u8], _like: u32) -> bool {
+        r[1] >> 7 == 1
+    }
+}
 
 /// Decoder of ATIS `.bin`.
 #[derive(Debug)]
@@ -27,29 +54,37 @@ impl Atis {
     pub fn new(overflow_rule: bool) -> Self {
         Self { overflow_rule, added: 0, skipped: 0 }
     }
-}
 
-fn event(r: &[u8], added: i64) -> Event {
-    let t = i64::from(u32::from_be_bytes([0, r[2] & 0x7f, r[3], r[4]]));
-    Event { t: t + added, x: r[0].into(), y: r[1].into(), p: r[2] >> 7 == 1 }
-}
-
-impl Decode for Atis {
-    fn decode(&mut self, input: &[u8], _last: bool, out: &mut Vec<Event>) -> Result<usize, Fault> {
-        let records = input.chunks_exact(5);
-        let used = 5 * records.len();
-        if !self.overflow_rule {
-            out.extend(records.map(|r| event(r, 0)));
-            return Ok(used);
-        }
-        out.reserve(records.len());
-        for r in records {
+    /// Decodes the records after an overflow of the clock.
+    fn overflown(&mut self, records: &[u8], out: &mut Vec<Event>) {
+        out.reserve(records.len() / Spike::SIZE);
+        for r in records.chunks_exact(Spike::SIZE) {
             if r[1] == OVERFLOW_ROW {
                 self.added += OVERFLOW;
                 self.skipped += 1;
             } else {
-                out.push(event(r, self.added));
+                let event = Spike::event(r, 0);
+                out.push(Event { t: event.t + self.added, ..event });
             }
+        }
+    }
+}
+
+impl Decode for Atis {
+    fn decode(&mut self, input: &[u8], _last: bool, out: &mut Vec<Event>) -> Result<usize, Fault> {
+        let used = input.len() / Spike::SIZE * Spike::SIZE;
+        if self.added > 0 {
+            self.overflown(&input[..used], out);
+            return Ok(used);
+        }
+        let before = out.len();
+        let odd = append::<Spike>(&input[..used], Common::default(), out);
+        if odd && self.overflow_rule {
+            let mut records = input.chunks_exact(Spike::SIZE);
+            let first = records.position(|r| r[1] == OVERFLOW_ROW);
+            let first = first.unwrap_or(used / Spike::SIZE);
+            out.truncate(before + first);
+            self.overflown(&input[first * Spike::SIZE..used], out);
         }
         Ok(used)
     }

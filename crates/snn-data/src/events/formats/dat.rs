@@ -7,10 +7,33 @@ use super::prophesee::Header;
 use crate::events::{
     Event, Sensor,
     bytes::{Decode, Fault, le32},
+    records::{Common, Lanes, NONE, Record, append},
 };
 
 /// Event types whose layout is the one above: 2D and CD.
 const TYPES: [u8; 2] = [0x00, 0x0c];
+
+/// The eight bytes of an event.
+pub(crate) struct Cd;
+
+impl Record for Cd {
+    const SIZE: usize = 8;
+    const LANES: Lanes = Lanes {
+        bytes: [0, 1, 2, 3, NONE, NONE, NONE, NONE, 4, 5, 6, 7, 4, 5, 6, 7],
+        right: [0, 0, 0, 28],
+        right_mask: [u32::MAX, 0, 0x3fff, 0xf],
+        left: [0, 0, 2, 0],
+        left_mask: [0, 0, 0x3fff << 16, 0],
+        flip: [0; 4],
+        odd: [0; 4],
+    };
+
+    fn event(r: &[u8], high: i64) -> Event {
+        let (t, data) = (i64::from(le32(r)), le32(&r[4..]));
+        let (x, y) = (data & 0x3fff, data >> 14 & 0x3fff);
+        Event { t: t | high, x: x as u16, y: y as u16, p: data >> 28 != 0 }
+    }
+}
 
 /// Decoder of DAT.
 #[derive(Debug, Default)]
@@ -35,14 +58,9 @@ impl Decode for Dat {
             }
             (self.checked, used) = (true, used + 2);
         }
-        let records = input[used..].chunks_exact(8);
-        used += 8 * records.len();
-        out.extend(records.map(|r| {
-            let (t, data) = (le32(r), le32(&r[4..]));
-            let (x, y) = (data & 0x3fff, data >> 14 & 0x3fff);
-            Event { t: t.into(), x: x as u16, y: y as u16, p: data >> 28 != 0 }
-        }));
-        Ok(used)
+        let whole = (input.len() - used) / Cd::SIZE * Cd::SIZE;
+        append::<Cd>(&input[used..used + whole], Common::default(), out);
+        Ok(used + whole)
     }
 
     fn sensor(&self) -> Option<Sensor> {

@@ -54,13 +54,16 @@ impl Evt3 {
     }
 }
 
+/// Events after which a batch ends.
+const BATCH: usize = 1 << 15;
+
 impl Decode for Evt3 {
     fn decode(&mut self, input: &[u8], last: bool, out: &mut Vec<Event>) -> Result<usize, Fault> {
         let used = self.header.read(input, last)?;
         if !self.header.is_done() {
             return Ok(used);
         }
-        let words = input[used..].chunks_exact(2);
+        let (words, before) = (input[used..].chunks_exact(2), out.len());
         let end = used + 2 * words.len();
         let mut t = self.time();
         for (i, word) in words.map(|w| u16::from_le_bytes([w[0], w[1]])).enumerate() {
@@ -96,6 +99,10 @@ impl Decode for Evt3 {
                     t = self.time();
                 }
                 _ => self.skipped += 1,
+            }
+            // A word may hold twelve events: what it unpacks to is bounded, not what it takes.
+            if out.len() - before >= BATCH {
+                return Ok(used + 2 * (i + 1));
             }
         }
         Ok(end)

@@ -133,10 +133,11 @@ impl Framing {
             });
         }
         let frames = out.par_chunks_exact_mut(self.size()).zip(ranges);
-        let outside = frames.filter_map(|(frame, range)| {
-            let found = add(&events[range.clone()], self.sensor, strides, frame)?;
+        let outside = frames.map_init(Vec::new, |low, (frame, range)| {
+            let found = add(&events[range.clone()], self.sensor, strides, frame, low)?;
             Some(range.start + found)
         });
+        let outside = outside.flatten();
         match outside.min() {
             None => Ok(()),
             Some(index) => {
@@ -147,16 +148,33 @@ impl Framing {
     }
 }
 
-/// Adds events to a frame; returns the first that lies outside of it.
-fn add(events: &[Event], sensor: Sensor, strides: Strides, frame: &mut [f32]) -> Option<usize> {
-    for (i, &event) in events.iter().enumerate() {
-        if !sensor.holds(event) {
-            return Some(i);
-        }
+/// Adds events to a frame of zeros; returns the first that lies outside of it.
+///
+/// The low eight bits of the counts are kept in `low`, which fits a core's first cache.
+fn add(
+    events: &[Event],
+    sensor: Sensor,
+    strides: Strides,
+    frame: &mut [f32],
+    low: &mut Vec<u8>,
+) -> Option<usize> {
+    low.clear();
+    low.resize(frame.len(), 0);
+    let mut inside = true;
+    for &event in events {
+        inside &= sensor.holds(event);
         let at = usize::from(event.p) * strides.p
             + usize::from(event.y) * strides.y
             + usize::from(event.x) * strides.x;
-        frame[at] += 1.0;
+        if let Some(count) = low.get_mut(at) {
+            *count = count.wrapping_add(1);
+            if *count == 0 {
+                frame[at] += 256.0;
+            }
+        }
     }
-    None
+    for (count, &low) in frame.iter_mut().zip(low.iter()) {
+        *count += f32::from(low);
+    }
+    if inside { None } else { events.iter().position(|&event| !sensor.holds(event)) }
 }

@@ -1,6 +1,7 @@
 //! Where one frame ends and the next begins.
 
 use crate::events::{Event, EventError};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -221,9 +222,18 @@ fn few(frames: i64, events: usize) -> Result<usize, EventError> {
     }
 }
 
+/// Events that a thread looks at together.
+const BLOCK: usize = 1 << 16;
+
 /// Checks that times never fall.
 pub(super) fn sorted(events: &[Event]) -> Result<(), EventError> {
-    match events.windows(2).position(|pair| pair[1].t < pair[0].t) {
+    let fall = events.par_chunks(BLOCK).enumerate().find_map_first(|(i, block)| {
+        let start = i * BLOCK;
+        // With the first of the next block.
+        let block = &events[start..events.len().min(start + block.len() + 1)];
+        Some(start + block.windows(2).position(|pair| pair[1].t < pair[0].t)?)
+    });
+    match fall {
         Some(i) => {
             Err(EventError::Unsorted { index: i + 1, t: events[i + 1].t, before: events[i].t })
         }
