@@ -228,6 +228,7 @@ embed![
     "gen1",
     "glue-cola",
     "glue-mnli",
+    "glue-mrpc",
     "glue-qnli",
     "glue-qqp",
     "glue-rte",

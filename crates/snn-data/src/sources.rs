@@ -68,6 +68,20 @@ pub struct SoundSettings {
 }
 
 impl Sources {
+    /// Samples of images in memory.
+    ///
+    /// # Errors
+    /// Those of [`Augmented::new`].
+    pub fn of(data: &Dataset, augment: &Augment) -> Result<Self, DataError> {
+        Ok(Self {
+            train: Arc::new(data.train_source(augment)?),
+            test: Arc::new(data.test_source()?),
+            manifest: data.manifest.clone(),
+            classes: data.classes.clone(),
+            split: data.manifest.split.clone(),
+        })
+    }
+
     /// Opens dataset `name` as [`Dataset::open`] does, and also `imagenet`, whose files are decoded
     /// each time they are asked for.
     ///
@@ -84,12 +98,7 @@ impl Sources {
         fit: Option<EvalTransform>,
     ) -> Result<Self, DataError> {
         if name != "imagenet" {
-            let data = Dataset::open(name, dir)?;
-            let (train, test) = (data.train_source(augment)?, data.test_source()?);
-            let classes = data.classes;
-            let (train, test) = (Arc::new(train), Arc::new(test));
-            let split = data.manifest.split.clone();
-            return Ok(Self { train, test, manifest: data.manifest, classes, split });
+            return Self::of(&Dataset::open(name, dir)?, augment);
         }
         let manifest = Manifest::named(name)?;
         let root = locate::folder(&manifest, dir, &["train", "val"])

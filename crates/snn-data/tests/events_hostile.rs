@@ -150,7 +150,7 @@ fn drain(format: Format, bytes: Vec<u8>, options: &Options) -> Option<usize> {
 /// Four times the input, and room for the fixed buffers: a piece of the file, a batch of events,
 /// the blocks of the decompressors.
 fn allowance(input: usize) -> usize {
-    4 * input + (16 << 20)
+    4 * input + (4 << 20)
 }
 
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use ndarray::Axis;
 use proptest::prelude::*;
 use rand::RngExt;
 use snn_data::{
-    Augment, Batch, DataError, Dataset, Images, Loader, LoaderConfig, Source,
+    Augment, Batch, DataError, Dataset, Images, Loader, LoaderConfig, Source, Sources,
     augment::{Augmented, Erase, Fill, Mix, ResizedCrop},
     manifest::Normalisation,
     random::Rng,
@@ -228,4 +228,18 @@ proptest! {
         prop_assert_ne!(order(seed, 0), order(seed, 1));
         prop_assert_ne!(order(seed, 0), order(seed.wrapping_add(1), 0));
     }
+}
+
+#[test]
+fn sources_of_images_are_those_of_the_dataset() {
+    let digits = Dataset::open("digits", None).unwrap();
+    let sources = Sources::open("digits", None, &everything(), None).unwrap();
+    assert_eq!((&sources.classes, &sources.split), (&digits.classes, &digits.manifest.split));
+    let config = LoaderConfig { batch: 50, shuffle: true, seed: 4, ..LoaderConfig::default() };
+    let first = |loader: Loader| loader.epoch(1).next().unwrap().unwrap();
+    let want =
+        first(Loader::new(digits.train_source(&everything()).unwrap(), config.clone()).unwrap());
+    assert_eq!(first(Loader::new(sources.train, config.clone()).unwrap()), want);
+    let want = first(Loader::new(digits.test_source().unwrap(), config.clone()).unwrap());
+    assert_eq!(first(Loader::new(sources.test, config).unwrap()), want);
 }

@@ -52,6 +52,13 @@ fn tables_of_glue_are_read() {
     let qnli = read("glue-qnli", qnli).unwrap();
     assert_eq!((qnli.rows[0].label, qnli.skipped), (1, 1));
     assert_eq!(qnli.rows[0].second.as_deref(), Some("Then."));
+    let mrpc =
+        "\u{feff}Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t7\t8\tIt rains.\tRain falls.\n";
+    let mrpc = read("glue-mrpc", mrpc).unwrap();
+    assert_eq!((mrpc.rows[0].text.as_str(), mrpc.rows[0].label), ("It rains.", 1));
+    assert_eq!(mrpc.rows[0].second.as_deref(), Some("Rain falls."));
+    let error = read("glue-cola", "gj04\tmaybe\t\tThey drank.\n").unwrap_err().to_string();
+    assert!(error.contains("`maybe`"), "{error}");
     let words = Words::of("When? Then.");
     assert_eq!(qnli.encode(&words, 5, 9).unwrap(), [0, 2, 1, 2, 9]);
 

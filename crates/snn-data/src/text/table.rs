@@ -33,6 +33,7 @@ impl Columns {
             "sst2" => named(&["sentence", "content"], &[], &["label"]),
             "glue-cola" => Some(Self::Numbered { text: 3, label: 1 }),
             "glue-mnli" => named(&["sentence1"], &["sentence2"], &["gold_label", "label"]),
+            "glue-mrpc" => named(&["#1 String"], &["#2 String"], &["Quality"]),
             "glue-qnli" => named(&["question"], &["sentence"], &["label"]),
             "glue-qqp" => named(&["question1"], &["question2"], &["is_duplicate"]),
             "glue-rte" | "glue-wnli" => named(&["sentence1"], &["sentence2"], &["label"]),
@@ -69,7 +70,8 @@ impl Sentences {
     /// [`TextError::Io`]; [`TextError::Line`] for an absent column or a label that is no class.
     pub fn read(path: &Path, columns: Columns, classes: &[String]) -> Result<Self, TextError> {
         let text = read(path)?;
-        let mut lines = text.lines().enumerate();
+        // MRPC's files begin with a mark of their byte order.
+        let mut lines = text.trim_start_matches('\u{feff}').lines().enumerate();
         let (text, second, label) = match columns {
             Columns::Numbered { text, label } => (text, None, label),
             Columns::Named { text, second, label } => {
@@ -106,13 +108,13 @@ impl Sentences {
                 continue;
             }
             let number = label.parse().ok().filter(|&n: &usize| n < classes.len());
-            let label = number.or_else(|| classes.iter().position(|c| c == label));
-            let label = label.ok_or_else(|| TextError::Line {
+            let class = number.or_else(|| classes.iter().position(|c| c == label));
+            let label = class.ok_or_else(|| TextError::Line {
                 path: path.into(),
                 line: i + 1,
                 what: "label".into(),
                 expected: format!("a class, one of {}", classes.join(", ")),
-                found: format!("`{}`", fields.last().unwrap_or(&"")),
+                found: format!("`{label}`"),
             })?;
             let second = pair.flatten().map(|s| s.trim().to_string());
             rows.push(Sentence { text: text.trim().into(), second, label });
