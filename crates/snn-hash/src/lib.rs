@@ -34,7 +34,6 @@
 
 mod codes;
 mod error;
-mod isa;
 pub mod lsh;
 pub mod rbf;
 mod resolution;
@@ -43,8 +42,8 @@ mod search;
 
 pub use codes::{BitCodes, CodesError, hamming, overlap};
 pub use error::HashError;
-pub use isa::Isa;
 pub use rbf::{Fit, Hashed, KernelHash, straight_through};
 pub use resolution::{Grid, temporal_difference, window_mean};
 pub use scales::{Fusion, MultiBandwidth, MultiCodes, PairHashed, Scale, softmax};
 pub use search::{IndexError, MultiIndex, Neighbor, Scan, top_k};
+pub use snn_core::packed::Isa;

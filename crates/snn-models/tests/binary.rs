@@ -5,6 +5,8 @@
 mod binary;
 #[path = "common/lively.rs"]
 mod lively;
+#[path = "common/sent.rs"]
+mod sent;
 
 use std::collections::BTreeMap;
 
@@ -12,10 +14,9 @@ use binary::{any_binary, qkformer, spike_driven, statten};
 use lively::{images, lively};
 use ndarray::{ArrayD, Axis, concatenate};
 use proptest::prelude::*;
+use sent::Sent;
 use snn_attn::{Attend, Similarity};
-use snn_core::{
-    Backend, Event, Input, Packed, Pass, Probe, Reference, State, Weights, packed::Precision,
-};
+use snn_core::{Packed, Pass, Reference, State, Weights, packed::Precision};
 use snn_models::{
     Config, Frames, mean_logits, qkformer as qk, spike_driven_transformer as sdt, spikformer,
     statten as st,
@@ -23,30 +24,15 @@ use snn_models::{
 
 type F64 = Reference<f64>;
 
-/// What every neuron sent, by its name, and the logits.
-#[derive(Default, PartialEq, Debug)]
-struct Sent(BTreeMap<String, ArrayD<f64>>);
-
-impl<B: Backend> Probe<B> for Sent {
-    fn observe(&mut self, backend: &B, event: Event<'_, B>) {
-        if let Event::Neuron { name, output, .. } = event {
-            let again = self.0.insert(name.to_owned(), backend.read(output));
-            assert!(again.is_none(), "two neurons are called {name}");
-        }
-    }
-}
-
+/// What every neuron sent, and the logits as `logits`.
 fn run_on<B: Attend + 'static>(
     backend: &B,
     config: &Config,
     weights: &Weights,
     images: &ArrayD<f32>,
 ) -> Sent {
-    let network = config.load(backend, weights).unwrap();
-    let mut sent = Sent::default();
-    let mut pass = Pass::new(backend).with_probe(&mut sent);
-    let logits = network.forward(&mut pass, &Frames::new(backend, images));
-    sent.0.insert("logits".into(), backend.read(Input::Real(&logits)));
+    let (mut sent, logits) = sent::run(backend, config, weights, images);
+    sent.0.insert("logits".into(), logits);
     sent
 }
 

@@ -5,34 +5,21 @@ mod common;
 mod lively;
 #[path = "common/pyramids.rs"]
 mod pyramids;
-
-use std::collections::BTreeMap;
+#[path = "common/sent.rs"]
+mod sent;
 
 use lively::{images, lively};
 use ndarray::{ArrayD, Axis};
 use proptest::prelude::*;
 use pyramids::{any, integer, meta};
+use sent::Sent;
 use snn_attn::{Attend, Similarity};
 use snn_core::{
-    Backend, Builder, Event, Input, LoadError, Outline, Pass, Probe, Reference, Tensor, Unfolded,
-    outline,
+    Backend, Builder, Event, LoadError, Outline, Pass, Probe, Reference, Tensor, Unfolded, outline,
 };
 use snn_models::{Config, Frames, Network, golden::Golden, meta_spikeformer, qsd_transformer};
 
 type F64 = Reference<f64>;
-
-/// What every neuron sent, by its name.
-#[derive(Default)]
-struct Sent(BTreeMap<String, ArrayD<f64>>);
-
-impl<B: Backend> Probe<B> for Sent {
-    fn observe(&mut self, backend: &B, event: Event<'_, B>) {
-        if let Event::Neuron { name, output, .. } = event {
-            let again = self.0.insert(name.to_owned(), backend.read(output));
-            assert!(again.is_none(), "two neurons are called {name}");
-        }
-    }
-}
 
 /// The shapes of all that a pass reports, in order.
 #[derive(Default, PartialEq, Debug)]
@@ -53,11 +40,7 @@ impl<B: Backend> Probe<B> for Shapes {
 
 /// Everything sent, and the logits.
 fn run<B: Attend + 'static>(backend: &B, config: &Config, seed: u64) -> (Sent, ArrayD<f64>) {
-    let network = config.load(backend, &lively(config, seed)).unwrap();
-    let input = Frames::new(backend, &images(config, seed));
-    let mut sent = Sent::default();
-    let logits = network.forward(&mut Pass::new(backend).with_probe(&mut sent), &input);
-    (sent, backend.read(Input::Real(&logits)))
+    sent::run(backend, config, &lively(config, seed), &images(config, seed))
 }
 
 proptest! {

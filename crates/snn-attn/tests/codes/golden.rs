@@ -1,53 +1,18 @@
 //! The files are not part of this repository: `SNN_GOLDEN` names their folder, `../shared/golden`
 //! beside the workspace is the default.
 
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::num::NonZeroUsize;
 
-use ndarray::{Array, Array2, ArrayD, Axis, Dimension, Ix2, Ix4, Ix5, s};
-use safetensors::{Dtype, SafeTensors};
+use ndarray::{Array, Array2, Axis, Ix2, Ix4, Ix5, s};
 use snn_attn::codes::{
     Bias, Delays, HammingAttention, KernelHashAttention, LshCache, LshConfig, Measure,
     MultiScaleAttention, SpikeWindow, Synchrony, each_head,
 };
 use snn_hash::{BitCodes, Fusion, MultiCodes, lsh::Hyperplanes};
 
-use crate::{close, delays::packed};
-
-/// The tensors of a file.
-struct File(Vec<u8>);
+use crate::{close, delays::packed, file::File};
 
 impl File {
-    /// `None`, with a printed reason, where it is absent.
-    fn open(name: &str) -> Option<Self> {
-        let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden");
-        let folder = std::env::var_os("SNN_GOLDEN").map_or_else(|| beside.into(), PathBuf::from);
-        let path = folder.join(name).with_extension("safetensors");
-        if !path.is_file() {
-            println!("skipped: no {}", path.display());
-            return None;
-        }
-        Some(Self(std::fs::read(path).unwrap()))
-    }
-
-    fn get<D: Dimension>(&self, name: &str) -> Array<f64, D> {
-        fn numbers<const N: usize>(data: &[u8], number: impl Fn([u8; N]) -> f64) -> Vec<f64> {
-            data.as_chunks().0.iter().map(|&word| number(word)).collect()
-        }
-        let file = SafeTensors::deserialize(&self.0).unwrap();
-        let tensor = file.tensor(name).unwrap();
-        let data = tensor.data();
-        let numbers = match tensor.dtype() {
-            Dtype::F64 => numbers(data, f64::from_le_bytes),
-            Dtype::F32 => numbers(data, |word| f32::from_le_bytes(word).into()),
-            Dtype::I32 => numbers(data, |word| i32::from_le_bytes(word).into()),
-            Dtype::I8 => numbers(data, |word| i8::from_le_bytes(word).into()),
-            Dtype::U8 => numbers(data, |word: [u8; 1]| word[0].into()),
-            other => panic!("{other:?}"),
-        };
-        let array = ArrayD::from_shape_vec(tensor.shape(), numbers).unwrap();
-        array.into_dimensionality().unwrap()
-    }
-
     /// A tensor `[..., bits]` as codes: 1 where it is above zero.
     fn codes(&self, name: &str) -> BitCodes {
         let signs = self.get::<ndarray::IxDyn>(name);

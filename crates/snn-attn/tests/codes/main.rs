@@ -1,6 +1,8 @@
 //! Laws of attention on packed codes, and what plain evaluations of the definitions gave.
 
 mod delays;
+#[path = "../../../snn-hash/tests/common/file.rs"]
+mod file;
 mod golden;
 mod hamming;
 mod kernel_hash;

@@ -6,13 +6,17 @@ pub const VARIABLE: &str = "SNN_ISA";
 /// A set of instructions that this CPU was seen to have. The field is private:
 /// a value is the proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Isa(pub(super) Level);
+pub struct Isa(Level);
 
+/// What kernels tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Level {
+pub enum Level {
+    /// No vector instructions are asked for.
     Portable,
+    /// AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// Those, and AVX-512 F, BW, DQ, VL and VNNI.
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
@@ -45,6 +49,11 @@ impl Isa {
         let all = Self::all();
         let named = all.iter().find(|isa| isa.name() == wanted);
         named.or(all.last()).copied().unwrap_or(Self(Level::Portable))
+    }
+
+    /// What this CPU was seen to have.
+    pub const fn level(self) -> Level {
+        self.0
     }
 
     /// Name, as reports and [`VARIABLE`] write it.

@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use ndarray::ArrayD;
 
-pub use isa::{Isa, VARIABLE as ISA_VARIABLE};
+pub use isa::{Isa, Level, VARIABLE as ISA_VARIABLE};
 pub use layout::{Counts, Spikes};
 pub use real::Real;
 pub use synapse::PackedSynapse;

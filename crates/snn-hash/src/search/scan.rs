@@ -8,7 +8,7 @@ use super::{
     nearest::{Nearest, Neighbor},
     sorted_rows,
 };
-use crate::{codes::BitCodes, isa::Isa};
+use crate::{Isa, codes::BitCodes};
 
 /// Bytes of codes that a batch of queries goes through together: they stay in the L1 cache.
 const TILE: usize = 24 << 10;

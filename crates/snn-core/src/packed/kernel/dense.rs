@@ -22,7 +22,7 @@ pub(in crate::packed) fn dense<const D: usize>(
 ) {
     assert!(inputs.len().is_multiple_of(LANES));
     assert_eq!(inputs.len() / LANES * TILE * D, weights.len(), "weights for every group");
-    match isa.0 {
+    match isa.level() {
         // Two products of bytes overflow the 16 bits of the AVX2 form.
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 if max > 127 => portable::<D>(inputs, weights, out),
@@ -69,6 +69,7 @@ mod x86 {
     /// The CPU has AVX-512 F and VNNI; `inputs` holds 64 rows a group and
     /// `weights` `TILE * D` for each.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    // SAFETY: callers keep what is said under `# Safety`.
     pub(super) unsafe fn avx512<const D: usize>(
         inputs: &[[u8; GROUP]],
         weights: &[[i8; GROUP]],
@@ -128,6 +129,7 @@ mod x86 {
     /// The CPU has AVX2; lengths as for [`avx512`]; `1 <= max <= 127` or all
     /// inputs are zero.
     #[target_feature(enable = "avx2")]
+    // SAFETY: callers keep what is said under `# Safety`.
     pub(super) unsafe fn avx2<const D: usize>(
         inputs: &[[u8; GROUP]],
         max: u8,

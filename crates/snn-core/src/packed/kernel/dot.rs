@@ -35,7 +35,7 @@ macro_rules! dot {
                 plain(x, weights)
             }
             assert_eq!(x.len(), weights.len());
-            match isa.0 {
+            match isa.level() {
                 Level::Portable => plain(x, weights),
                 // SAFETY: only `Isa::all` makes this value, after detecting AVX2.
                 #[cfg(target_arch = "x86_64")]

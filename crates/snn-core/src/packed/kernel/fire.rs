@@ -162,7 +162,7 @@ pub(in crate::packed) fn fire(
     margins: &[f32; TILE],
     tile: Tile<'_>,
 ) {
-    match isa.0 {
+    match isa.level() {
         Level::Portable => step(dynamics, currents, margins, tile),
         // SAFETY: only `Isa::all` makes this value, after detecting AVX2.
         #[cfg(target_arch = "x86_64")]
@@ -182,7 +182,7 @@ pub(in crate::packed) fn scale_sums(
     bias: &[f32; TILE],
     currents: &mut Membranes,
 ) {
-    match isa.0 {
+    match isa.level() {
         Level::Portable => scale(sums, by, bias, currents),
         // SAFETY: only `Isa::all` makes this value, after detecting AVX2.
         #[cfg(target_arch = "x86_64")]
@@ -204,7 +204,7 @@ pub(in crate::packed) fn fire_integers(
     scale: f64,
     out: &mut [u8],
 ) {
-    match isa.0 {
+    match isa.level() {
         Level::Portable => integers(neuron, leak, values, scale, out),
         // SAFETY: only `Isa::all` makes this value, after detecting AVX2.
         #[cfg(target_arch = "x86_64")]

@@ -25,7 +25,7 @@ pub(in crate::packed) fn lut<const D: usize>(
     assert!(nibbles.len().is_multiple_of(LANES));
     assert_eq!(nibbles.len() / LANES * TILE * D, tables.len(), "a table for every group");
     for (nibbles, tables) in nibbles.chunks(CHUNK * LANES).zip(tables.chunks(CHUNK * TILE * D)) {
-        match isa.0 {
+        match isa.level() {
             Level::Portable => portable::<D>(nibbles, tables, out),
             // SAFETY: only `Isa::all` makes this value, after detecting AVX2; lengths were checked.
             #[cfg(target_arch = "x86_64")]
@@ -69,6 +69,7 @@ mod x86 {
     /// The CPU has AVX-512 F and BW; `nibbles` holds at most `CHUNK` groups of
     /// 64 and `tables` `TILE * D` for each.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    // SAFETY: callers keep what is said under `# Safety`.
     pub(super) unsafe fn avx512<const D: usize>(
         nibbles: &[u8],
         tables: &[[u8; 16]],
@@ -128,6 +129,7 @@ mod x86 {
     /// # Safety
     /// The CPU has AVX2; lengths as for [`avx512`].
     #[target_feature(enable = "avx2")]
+    // SAFETY: callers keep what is said under `# Safety`.
     pub(super) unsafe fn avx2<const D: usize>(nibbles: &[u8], tables: &[[u8; 16]], out: &mut Sums) {
         const PAIR: usize = 2;
         for half in 0..2 {

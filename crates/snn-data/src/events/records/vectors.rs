@@ -126,6 +126,7 @@ mod tests {
     use crate::events::formats::{aedat2, aedat3, atis, dat};
     use proptest::{collection::vec, prelude::*};
 
+    // SAFETY: of the kind of `avx2` and `avx512`, called where their instructions were detected.
     type Form = unsafe fn(&[u8], Common, &mut Slots) -> (usize, bool);
 
     fn agree<R: Record>(records: &[u8], common: Common) {

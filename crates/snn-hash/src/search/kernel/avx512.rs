@@ -11,6 +11,7 @@ use super::{BLOCKS, GROUP, Line};
 /// The CPU has AVX-512 F and VPOPCNTDQ; `query` has `W` lines if that is not 0, and `lines` is a
 /// whole number of groups.
 #[target_feature(enable = "avx512f,avx512vpopcntdq")]
+// SAFETY: callers keep what is said under `# Safety`.
 pub(super) unsafe fn next_below<const W: usize, const NARROW: bool>(
     query: &[Line],
     lines: &[Line],

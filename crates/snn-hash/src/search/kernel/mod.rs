@@ -5,7 +5,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-use crate::isa::{Isa, Level};
+use snn_core::packed::{Isa, Level};
 
 /// Blocks whose distances are compared with the limit at once.
 pub(crate) const BLOCKS: usize = 8;
@@ -65,8 +65,8 @@ pub(crate) fn next_below(
 ) -> Option<usize> {
     assert_eq!(query.len(), layout.words, "a line for every word");
     assert!(lines.len().is_multiple_of(layout.lines()), "whole groups");
-    // SAFETY (of both calls): only `Isa::all` makes such a level, after detecting what the kernel
-    // uses; the lengths were checked.
+    // SAFETY (of both calls): only `Isa::all` makes such a level, after detecting it, and the counts
+    // of AVX-512 are detected here; the lengths were checked.
     #[cfg(target_arch = "x86_64")]
     macro_rules! by_width {
         ($module:ident) => {
@@ -92,12 +92,12 @@ pub(crate) fn next_below(
             }
         };
     }
-    match isa.0 {
+    match isa.level() {
         Level::Portable => portable(layout, query, lines, from, limit, out),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => by_width!(avx2),
+        Level::Avx512 if is_x86_feature_detected!("avx512vpopcntdq") => by_width!(avx512),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => by_width!(avx512),
+        Level::Avx2 | Level::Avx512 => by_width!(avx2),
     }
 }
 
