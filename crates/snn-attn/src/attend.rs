@@ -1,6 +1,13 @@
-use snn_core::{Backend, Packed, Signal, reference::Scalar};
+use ndarray::ArrayD;
+use snn_core::{Backend, Outline, Packed, Signal, outline, reference::Scalar};
 
-use crate::{ssa, statten, xnor, xnor::ZeroWeight};
+use crate::{
+    ssa, statten,
+    visible::Visible,
+    wta::{self, WinnerTakeAll},
+    xnor,
+    xnor::ZeroWeight,
+};
 
 /// What the attention mechanisms need of a backend. The methods have generic
 /// forms; a backend overrides those that it can do better.
@@ -59,6 +66,54 @@ pub trait Attend: Backend {
         statten::statten(self, q, k, v, heads, chunk, scale)
     }
 
+    /// Winner-take-all attention: every query gets the values of the keys that it has most in
+    /// common with, added up unchanged; with [`Visible::causal`] the CWSSA of language models.
+    ///
+    /// Shapes as [`Attend::ssa`]; gives counts `[T, B, positions..., Cv]`. `scale` is what makes
+    /// real scores of counts: it moves no winner, and the gradient needs it. Source: Zhou et al.,
+    /// arXiv 2604.11321; see [`WinnerTakeAll`] for what is our reading.
+    fn winner_take_all(
+        &self,
+        qkv: [&Self::Counts; 3],
+        heads: usize,
+        scale: f64,
+        wta: &WinnerTakeAll,
+        visible: &Visible,
+    ) -> Self::Counts {
+        wta::winner_take_all(self, qkv, heads, scale, wta, visible)
+    }
+
+    /// The winners of every row of scores `[T, B, heads, N, M]`. A backend that learns passes back
+    /// the gradient of `softmax(scale scores / tau)` over the visible keys, and nothing for rows
+    /// without a winner.
+    fn winners(
+        &self,
+        scores: &Self::Counts,
+        _scale: f64,
+        wta: &WinnerTakeAll,
+        visible: &Visible,
+    ) -> Self::Spikes {
+        self.spikes(&wta::winners(&self.read(scores.input()), wta, visible))
+    }
+
+    /// The attention that winner-take-all is compared with: `softmax(scale Q K^T) V` over the
+    /// visible keys. Shapes as [`Attend::ssa`].
+    fn softmax_attention(
+        &self,
+        qkv: [&Self::Counts; 3],
+        heads: usize,
+        scale: f64,
+        visible: &Visible,
+    ) -> Self::Real {
+        wta::softmax_attention(self, qkv, heads, scale, visible)
+    }
+
+    /// Softmax of every row of scores `[T, B, heads, N, M]` over the visible keys; zeros where
+    /// none is visible.
+    fn softmax(&self, scores: &Self::Real, visible: &Visible) -> Self::Real {
+        bring(self, &wta::softmax(&self.read(scores.input()), visible))
+    }
+
     /// How many positions spike, channel by channel:
     /// `[T, B, positions..., C]` to `[T, B, 1..., C]`.
     fn channel_sums(&self, x: &Self::Spikes) -> Self::Counts {
@@ -91,7 +146,41 @@ impl Attend for Packed {
         self.linear_attention([q, k, v], heads, scale)
             .unwrap_or_else(|| ssa::ssa(self, q, k, v, heads, scale))
     }
+
+    fn winner_take_all(
+        &self,
+        qkv: [&Self::Counts; 3],
+        heads: usize,
+        _scale: f64,
+        wta: &WinnerTakeAll,
+        visible: &Visible,
+    ) -> Self::Counts {
+        let [q, k, v] = &qkv.map(|x| x.unpack());
+        self.counts(&wta::packed(self.isa(), [q, k, v], heads, wta, visible))
+    }
 }
 
-impl Attend for snn_core::Outline {}
+impl Attend for Outline {
+    fn winners(
+        &self,
+        scores: &outline::Counts,
+        _scale: f64,
+        _wta: &WinnerTakeAll,
+        _visible: &Visible,
+    ) -> outline::Spikes {
+        outline::Spikes::new(&scores.shape())
+    }
+
+    fn softmax(&self, scores: &outline::Real, _visible: &Visible) -> outline::Real {
+        scores.clone()
+    }
+}
+
 impl<B: Backend> Attend for snn_core::Unfolded<B> {}
+
+/// Brings 64-bit floats in; a border takes 32-bit ones, so in two parts.
+fn bring<B: Backend>(backend: &B, values: &ArrayD<f64>) -> B::Real {
+    let high = values.mapv(|x| x as f32);
+    let low = ndarray::Zip::from(values).and(&high).map_collect(|&x, &h| (x - f64::from(h)) as f32);
+    backend.add_real(&backend.real(&high), &backend.real(&low))
+}

@@ -33,10 +33,14 @@ mod sdsa;
 mod similarity;
 mod ssa;
 mod statten;
+mod visible;
+mod wta;
 mod xnor;
 
 pub use attend::Attend;
 pub use qk::{channel_attention, token_attention};
 pub use sdsa::{pool_head_planes, sdsa1};
 pub use similarity::{Agreement, Granularity, Parameterisation, Similarity};
+pub use visible::Visible;
+pub use wta::{KeyValueCache, Levels, WinnerTakeAll, Winners};
 pub use xnor::ZeroWeight;

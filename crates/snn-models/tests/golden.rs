@@ -75,3 +75,17 @@ fn a_xnor() {
     }
     assert_eq!(comparison.differences.len(), 10 * 3 * 4 + 2 + 3);
 }
+
+#[test]
+fn winner_take_all() {
+    let Some(folder) = folder() else { return };
+    let recording = Recording::load(&folder.join("wta-attention-a.safetensors")).unwrap();
+    for comparison in [
+        recording.compare(&Reference::<f64>::new()).unwrap(),
+        recording.compare(&snn_core::Packed::default()).unwrap(),
+    ] {
+        let failures: Vec<_> = comparison.failures().collect();
+        assert!(failures.is_empty(), "{}: {failures:?}", comparison.backend);
+        assert_eq!(comparison.differences.len(), 10);
+    }
+}

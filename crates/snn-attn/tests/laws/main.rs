@@ -3,6 +3,7 @@
 mod heads;
 mod masks;
 mod products;
+mod wta;
 mod xnor;
 
 use ndarray::{ArrayD, IxDyn};

@@ -5,7 +5,9 @@
 //! (outputs), `rate.*` (share of outputs that are not zero) and `level.*` (mean
 //! output); its metadata names the `system`, the `variant` and the `config`.
 
+mod heads;
 mod recorded;
+mod wta;
 mod xnor;
 
 use std::{
@@ -18,7 +20,7 @@ use snn_attn::Attend;
 use snn_core::{Event, Input, LoadError, Pass, Probe, Tensor, Weights};
 
 use self::recorded::Recorded;
-pub use self::xnor::Similarities;
+pub use self::{wta::WinnerTakeAllRecording, xnor::Similarities};
 use crate::{network::Frames, spike_driven_transformer::SpikeMode, spikformer, zoo::Config};
 
 /// A golden file of any kind.
@@ -28,6 +30,8 @@ pub enum Recording {
     Network(Box<Golden>),
     /// Of the a-XNOR similarity.
     Xnor(Similarities),
+    /// Of winner-take-all attention.
+    WinnerTakeAll(WinnerTakeAllRecording),
 }
 
 impl Recording {
@@ -39,6 +43,9 @@ impl Recording {
         let file = Weights::load(path)?;
         match file.metadata.get("system").map(String::as_str) {
             Some("a-xnor") => Ok(Self::Xnor(Similarities::new(file))),
+            Some("wta-attention") => {
+                Ok(Self::WinnerTakeAll(WinnerTakeAllRecording::new(path, file)?))
+            }
             _ => Ok(Self::Network(Golden::new(path, file)?.into())),
         }
     }
@@ -51,6 +58,7 @@ impl Recording {
         match self {
             Self::Network(golden) => golden.compare(backend),
             Self::Xnor(similarities) => similarities.compare(backend),
+            Self::WinnerTakeAll(recording) => recording.compare(backend),
         }
     }
 }
@@ -313,7 +321,7 @@ fn channels_first(x: ArrayD<f64>) -> ArrayD<f64> {
     x.permuted_axes(axes)
 }
 
-fn reshaped(x: ArrayD<f64>, shape: &[usize]) -> ArrayD<f64> {
+fn reshaped<T: Clone>(x: ArrayD<T>, shape: &[usize]) -> ArrayD<T> {
     match x.to_shape(shape) {
         Ok(y) => y.to_owned(),
         Err(e) => unreachable!("lengths were compared: {e}"),

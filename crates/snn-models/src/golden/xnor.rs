@@ -4,7 +4,10 @@ use ndarray::{ArrayD, Axis};
 use snn_attn::{Attend, Granularity, ZeroWeight};
 use snn_core::{Activation, LoadError, Signal, Tensor, Weights};
 
-use super::{Comparison, Difference, GoldenError};
+use super::{
+    Comparison, Difference, GoldenError,
+    heads::{five, in_heads, merged},
+};
 
 /// Recorded a-XNOR similarities: of queries `d*.r*.q` `[N, d]` and keys
 /// `[M, d]`, for several `a`; an attention with them, `attn.*`, in heads
@@ -119,20 +122,6 @@ fn one_head(x: ArrayD<bool>) -> ArrayD<bool> {
     x.insert_axis(Axis(0)).insert_axis(Axis(0)).insert_axis(Axis(0))
 }
 
-/// `[T, B, h, N, d]` to `[T, B, N, h d]`.
-fn merged<T: Clone>(x: &ArrayD<T>) -> ArrayD<T> {
-    let [t, b, heads, tokens, width] = five(x);
-    let tokens_first = x.view().permuted_axes(vec![0, 1, 3, 2, 4]);
-    reshaped(tokens_first.as_standard_layout().into_owned(), &[t, b, tokens, heads * width])
-}
-
-/// Undoes [`merged`].
-fn in_heads(x: ArrayD<f64>, heads: usize) -> ArrayD<f64> {
-    let (outer, channels) = (x.shape()[..3].to_vec(), x.shape()[3]);
-    let split = reshaped(x, &[&outer[..], &[heads, channels / heads]].concat());
-    split.permuted_axes(vec![0, 1, 3, 2, 4])
-}
-
 /// `[T, B, h, N, M]`: what attention gives for values that are the identity.
 fn similarities<B: Attend>(
     backend: &B,
@@ -161,18 +150,4 @@ fn stacked(channels: impl Iterator<Item = ArrayD<f64>>) -> ArrayD<f64> {
     let views: Vec<_> = channels.iter().map(|x| x.view()).collect();
     ndarray::stack(Axis(4), &views)
         .unwrap_or_else(|e| unreachable!("derivatives of equal shape stack: {e}"))
-}
-
-fn five<T>(x: &ArrayD<T>) -> [usize; 5] {
-    let Ok(shape) = x.shape().try_into() else {
-        unreachable!("files with other axes were refused, found {:?}", x.shape())
-    };
-    shape
-}
-
-fn reshaped<T: Clone>(x: ArrayD<T>, shape: &[usize]) -> ArrayD<T> {
-    match x.to_shape(shape) {
-        Ok(y) => y.to_owned(),
-        Err(e) => unreachable!("the elements stay the same: {e}"),
-    }
 }
