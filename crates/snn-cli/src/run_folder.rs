@@ -9,7 +9,10 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use snn_attn::Attend;
 use snn_core::Weights;
+use snn_data::{EventSettings, Settings, SoundSettings, Sources};
 use snn_models::{Config, Network};
+
+use crate::data;
 
 /// A trained network: `config.toml` and `model.safetensors` of its run folder.
 #[derive(Clone, Debug)]
@@ -30,6 +33,24 @@ pub struct Description {
     pub data: Option<PathBuf>,
     /// Its shape.
     pub model: Config,
+    /// How recordings of events become its frames.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<EventSettings>,
+    /// How sounds become its frames.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sound: Option<SoundSettings>,
+}
+
+impl Description {
+    /// Opens its dataset, the files in `dir`, as evaluation sees it.
+    ///
+    /// # Errors
+    /// Those of [`data::open`].
+    pub fn data(&self, dir: Option<&Path>) -> Result<Sources> {
+        let (events, sound) = (self.events.clone(), self.sound.clone());
+        let settings = Settings { events, sound, ..Settings::default() };
+        data::open(&self.dataset, dir, &self.model, &settings)
+    }
 }
 
 impl Trained {

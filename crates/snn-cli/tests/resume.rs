@@ -42,8 +42,8 @@ fn a_killed_run_ends_with_the_same_bits() {
 
     let mut child = train(&killed).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    // The folder, then the first epoch.
-    for start in ["run folder ", "epoch 1/4 "] {
+    // The folder, the division of the data, then the first epoch.
+    for start in ["run folder ", "split ", "epoch 1/4 "] {
         let line = lines.next().unwrap().unwrap();
         assert!(line.starts_with(start), "{line}");
     }

@@ -72,6 +72,7 @@ fn eval_measures() {
         "energy_pj",
         "peak_rss_mb",
         "backend",
+        "split",
     ];
     let object = found.as_object().unwrap();
     assert!(object.len() == keys.len() && keys.iter().all(|key| object.contains_key(*key)));

@@ -64,6 +64,20 @@ impl Dataset {
         self.manifest.normalisation.clone().unwrap_or_else(none)
     }
 
+    /// The same images brought to `size` (height, width) by
+    /// [`resize`](crate::images::resize::resize).
+    ///
+    /// # Errors
+    /// [`DataError::Shape`] when they would have no pixels.
+    pub fn resized(mut self, size: [usize; 2]) -> Result<Self, DataError> {
+        for images in [&mut self.train, &mut self.test] {
+            if images.shape()[..2] != size {
+                *images = Arc::new(images.resized(size)?);
+            }
+        }
+        Ok(self)
+    }
+
     /// Holds what was read against the manifest.
     fn check(&self, dir: &Path) -> Result<(), DataError> {
         let found = [self.train.len(), self.test.len()];

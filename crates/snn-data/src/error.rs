@@ -52,6 +52,18 @@ pub enum DataError {
         /// Its task in words.
         task: &'static str,
     },
+    /// The settings of a run are for another kind of data than its dataset holds.
+    #[error("dataset `{dataset}` holds {data}: {advice}")]
+    Settings {
+        /// Dataset.
+        dataset: String,
+        /// Its data in words.
+        data: &'static str,
+        /// Part of the settings that is missing or has no meaning.
+        part: &'static str,
+        /// What to do about it.
+        advice: &'static str,
+    },
     /// A sound cannot be read, or a setting for it is out of range.
     #[error(transparent)]
     Sound(#[from] crate::sound::SoundError),

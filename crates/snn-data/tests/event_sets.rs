@@ -1,7 +1,7 @@
 //! Datasets of events, in folders laid out here as published, through to batches of frames.
 
 use snn_data::{
-    DataError, EventSettings, Loader, LoaderConfig, Source, Sources,
+    Augment, DataError, EventSettings, FrameSize, Loader, LoaderConfig, Settings, Source, Sources,
     cache::Cache,
     events::{
         Event, Sensor,
@@ -138,19 +138,19 @@ fn sources_are_named_with_their_settings_and_their_split() {
             put(dir.path().join(format!("Caltech101/{class}/{i}.bin")), &bytes);
         }
     }
-    let toml = "steps = 4\nslicing = { number = { frames = 4 } }\naugment = { flip = 0.5 }\n\
+    let toml = "slicing = { number = { frames = 4 } }\naugment = { flip = 0.5 }\n\
                 splitting = { first = { share = 0.8 } }";
     let settings: EventSettings = toml::from_str(toml).unwrap();
-    let sources = Sources::events("n-caltech101", dir.path(), &settings).unwrap();
+    let size = |steps| FrameSize { steps, height: 180, width: 240 };
+    let sources = Sources::events("n-caltech101", dir.path(), &settings, size(4)).unwrap();
     assert_eq!((sources.train.len(), sources.test.len()), (16, 4));
     assert_eq!((sources.train.shape(), sources.train.classes()), ([4, 180, 240, 2], 2));
     assert!(sources.split.starts_with("first 0.8 of each class in the order of names (sha256 "));
     let loader = Loader::new(sources.test, LoaderConfig::default()).unwrap();
     let batch = loader.epoch(0).next().unwrap().unwrap();
     assert_eq!(batch.inputs.sum(), 4.0 * 100.0);
-    let wrong = EventSettings { steps: 5, ..settings };
-    let error = Sources::events("n-caltech101", dir.path(), &wrong).err().unwrap();
-    assert!(error.to_string().contains("steps is 5"), "{error}");
+    let error = Sources::events("n-caltech101", dir.path(), &settings, size(5)).err().unwrap();
+    assert!(error.to_string().contains("4 by the slicing and 5 in a sample"), "{error}");
 }
 
 #[test]
@@ -330,7 +330,63 @@ fn tonics_gestures_cars_boxes_and_spike_trains_are_found() {
     let error = loader.epoch(0).next().unwrap().unwrap_err();
     assert!(matches!(error, DataError::Recording { .. }), "{error}");
     let error = EventFrames::new(set, vec![], slicing, 6, FrameAugment::default()).unwrap_err();
-    assert!(matches!(error, DataError::Setting { setting: "steps", .. }), "{error}");
+    assert!(matches!(error, DataError::Setting { setting: "number of frames", .. }), "{error}");
+}
+
+/// A sensor of one row fills frames row by row, a row for each step of time.
+#[test]
+fn steps_of_one_row_become_rows_of_frames() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/events");
+    let dir = tempfile::tempdir().unwrap();
+    for part in ["train", "test", "valid"] {
+        fs::copy(data.join("half.h5"), dir.path().join(format!("ssc_{part}.h5"))).unwrap();
+        fs::copy(data.join("half.h5"), dir.path().join(format!("shd_{part}.h5"))).unwrap();
+    }
+    let events: EventSettings =
+        toml::from_str("slicing = { time-exact = { frames = 6 } }").unwrap();
+    let settings = Settings { events: Some(events), ..Settings::default() };
+    let open = |name, steps, height, width| {
+        let size = FrameSize { steps, height, width };
+        Sources::open(name, Some(dir.path()), &settings, size).unwrap()
+    };
+    let first = |sources: Sources| {
+        let config = LoaderConfig { batch: 3, ..LoaderConfig::default() };
+        Loader::new(sources.test, config).unwrap().epoch(0).next().unwrap().unwrap().inputs
+    };
+    let rows = first(open("shd", 6, 1, 700));
+    assert_eq!(rows.shape(), [6, 3, 1, 700, 1]);
+    let frames = first(open("shd", 2, 3, 700));
+    assert_eq!(frames.shape(), [2, 3, 3, 700, 1]);
+    for (t, b) in (0..6).flat_map(|t| (0..3).map(move |b| (t, b))) {
+        let row = rows.slice(ndarray::s![t, b, 0, .., ..]);
+        assert_eq!(row, frames.slice(ndarray::s![t / 3, b, t % 3, .., ..]));
+    }
+    let narrow = first(open("shd", 2, 3, 140));
+    assert_eq!(narrow.shape(), [2, 3, 3, 140, 1]);
+    // Classes without names are known by their numbers.
+    let ssc = open("ssc", 6, 1, 700);
+    assert_eq!((ssc.classes.len(), ssc.classes[34].as_str()), (35, "34"));
+}
+
+#[test]
+fn settings_for_another_kind_of_data_are_told() {
+    let events: EventSettings = toml::from_str("slicing = { number = { frames = 4 } }").unwrap();
+    let events = Settings { events: Some(events), ..Settings::default() };
+    let size = FrameSize { steps: 4, height: 34, width: 34 };
+    let told = |name, settings: &Settings| {
+        Sources::open(name, None, settings, size).err().unwrap().to_string()
+    };
+    let none = Settings::default();
+    assert!(told("nmnist", &none).contains("set `events`"));
+    assert!(told("fsdd", &none).contains("set `sound`"));
+    assert!(told("fsdd", &events).contains("take out `events`"));
+    assert!(told("digits", &events).contains("take out `events`"));
+    let flip = Augment { flip: 0.5, ..Augment::default() };
+    let both = Settings { augment: flip, ..events.clone() };
+    assert!(told("nmnist", &both).contains("`events.augment`"));
+    let folder = told("nmnist", &events);
+    assert!(folder.contains("Train.zip") && folder.contains("--data DIR"), "{folder}");
+    assert!(told("wikitext-2", &none).contains("holds text"));
 }
 
 #[test]

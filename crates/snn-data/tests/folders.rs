@@ -98,14 +98,14 @@ fn imagenet_takes_sorted_validation_folders_and_becomes_batches() {
     }
     let augment =
         Augment { resized_crop: Some(ResizedCrop::default()), flip: 0.5, ..Augment::default() };
-    let sources = Sources::open("imagenet", Some(dir.path()), &augment, None).unwrap();
+    let sources = Sources::images("imagenet", Some(dir.path()), &augment, [224, 224]).unwrap();
     assert_eq!(sources.classes, ["n02119789", "n02391049", "n03255030"]);
     for source in [sources.train, sources.test] {
         let config = LoaderConfig { batch: 3, ..LoaderConfig::default() };
         let batch = Loader::new(source, config).unwrap().epoch(0).next().unwrap().unwrap();
         assert_eq!(batch.inputs.shape(), [1, 3, 224, 224, 3]);
     }
-    let missing = Sources::open("imagenet", Some(&dir.path().join("val")), &augment, None);
+    let missing = Sources::images("imagenet", Some(&dir.path().join("val")), &augment, [224, 224]);
     let error = missing.err().unwrap().to_string();
     assert!(
         error.contains("ILSVRC2012_img_train.tar") && error.contains("image-net.org"),

@@ -233,7 +233,7 @@ proptest! {
 #[test]
 fn sources_of_images_are_those_of_the_dataset() {
     let digits = Dataset::open("digits", None).unwrap();
-    let sources = Sources::open("digits", None, &everything(), None).unwrap();
+    let sources = Sources::images("digits", None, &everything(), [8, 8]).unwrap();
     assert_eq!((&sources.classes, &sources.split), (&digits.classes, &digits.manifest.split));
     let config = LoaderConfig { batch: 50, shuffle: true, seed: 4, ..LoaderConfig::default() };
     let first = |loader: Loader| loader.epoch(1).next().unwrap().unwrap();

@@ -264,7 +264,7 @@ fn the_real_spoken_digits_are_heard() {
     }
     let mel = LogMel { rate: 8000, window: 256, hop: 80, ..LogMel::default() };
     let settings = SoundSettings { samples: 8000, mel };
-    let sources = Sources::sound("fsdd", copy.path(), &settings).unwrap();
+    let sources = Sources::sound("fsdd", copy.path(), &settings, 1).unwrap();
     assert_eq!((sources.train.len(), sources.test.len()), (600, 300));
     assert_eq!(sources.split, sources.manifest.split);
     let loader =

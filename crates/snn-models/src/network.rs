@@ -41,6 +41,13 @@ pub struct InputShape {
     pub events: bool,
 }
 
+impl InputShape {
+    /// Frames of a sample: one for each time step, or the one that serves all.
+    pub const fn frames(&self) -> usize {
+        if self.events { self.time_steps } else { 1 }
+    }
+}
+
 /// A batch of input: one image for all time steps, or a frame for each.
 pub struct Frames<B: Backend> {
     x: B::Real,

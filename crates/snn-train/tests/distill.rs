@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use snn_data::Dataset;
+use snn_data::{Dataset, Sources};
 use snn_train::run::{Config, Metrics, Progress, RunError, RunFolder, Trainer, Watch, preset};
 
 struct Silent;
@@ -16,7 +16,7 @@ fn data() -> Dataset {
     let mut digits = Dataset::open("digits", None).unwrap();
     let some: Vec<usize> = (0..400).map(|i| i * 3).collect();
     digits.train = digits.train.select(&some).into();
-    digits.test = digits.test.select(&(0..100).collect::<Vec<_>>()).into();
+    digits.test = digits.test.select(&some[..100]).into();
     digits
 }
 
@@ -38,35 +38,20 @@ fn small(changes: &[&str]) -> Config {
     config("digits", &[&SMALL, changes].concat())
 }
 
-/// Trains in `path`, and gives the last test accuracy.
-fn train(path: &Path, config: Config, mut data: Dataset) -> f64 {
-    let [height, width] = [data.train.shape()[0], data.train.shape()[1]];
+/// The digits for a network of this configuration.
+fn sources(config: &Config) -> Sources {
     let input = config.model.input();
-    if [input.height, input.width] != [height, width] {
-        data.train = enlarged(&data.train, input.height / height).into();
-        data.test = enlarged(&data.test, input.height / height).into();
-    }
+    let data = data().resized([input.height, input.width]).unwrap();
+    Sources::of(&data, &config.augment).unwrap()
+}
+
+/// Trains in `path`, and gives the last test accuracy.
+fn train(path: &Path, config: Config) -> f64 {
     let folder = RunFolder::create(path, &config, "snn train").unwrap();
+    let data = sources(&config);
     let mut trainer = Trainer::new(config, &data).unwrap();
     trainer.run(&folder, &mut Silent).unwrap();
     trainer.metrics().last().unwrap().test_accuracy
-}
-
-/// Every pixel `by` times in both directions.
-fn enlarged(images: &snn_data::Images, by: usize) -> snn_data::Images {
-    let [height, width, channels] = images.shape();
-    let mut pixels = Vec::new();
-    for i in 0..images.len() {
-        let image = images.image(i);
-        for y in 0..height * by {
-            for x in 0..width * by {
-                let start = (y / by * width + x / by) * channels;
-                pixels.extend_from_slice(&image[start..start + channels]);
-            }
-        }
-    }
-    let shape = [height * by, width * by, channels];
-    snn_data::Images::new(shape, pixels, images.labels().to_vec(), images.classes())
 }
 
 fn teaching(teacher: &Path, more: &str) -> String {
@@ -78,17 +63,17 @@ fn teaching(teacher: &Path, more: &str) -> String {
 fn a_teacher_alone_is_enough() {
     let parent = tempfile::tempdir().unwrap();
     let teacher = parent.path().join("teacher");
-    let taught = train(&teacher, small(&[]), data());
+    let taught = train(&teacher, small(&[]));
     assert!(taught > 0.7, "the teacher knows {taught}");
     for more in ["share = 1.0", "share = 1.0, tau = 2.0"] {
         let pupil = small(&["seed=2", &teaching(&teacher, more)]);
         let path = parent.path().join(more);
-        let learned = train(&path, pupil.clone(), data());
+        let learned = train(&path, pupil.clone());
         assert!(learned > 0.5, "{more}: {learned}");
         // The teacher is part of the run.
         let (folder, written) = RunFolder::open(&path).unwrap();
         assert_eq!(written, pupil);
-        Trainer::resume(written, &data(), &folder).unwrap();
+        Trainer::resume(written.clone(), &sources(&written), &folder).unwrap();
     }
 }
 
@@ -98,17 +83,17 @@ fn tokens_of_four_bits_follow_those_of_full_precision() {
     let parent = tempfile::tempdir().unwrap();
     let teacher = parent.path().join("teacher");
     let sizes = [
-        "batch=50",
-        "epochs=2",
+        "batch=20",
+        "epochs=6",
         "schedule.warmup=0.5",
-        "model.embed_dims=[8, 8, 8, 8]",
+        "model.embed_dims=[8, 16, 16, 16]",
         "model.heads=2",
         "model.mlp_ratio=1",
     ];
-    train(&teacher, config("digits-e-spikeformer", &sizes), data());
+    train(&teacher, config("digits-e-spikeformer", &sizes));
     let teaching = teaching(&teacher, "share = 0.5, tau = 1.0, tokens = 0.5");
     let pupil = config("digits-qsd-transformer", &[&sizes[..], &[&teaching]].concat());
-    let accuracy = train(&parent.path().join("pupil"), pupil, data());
+    let accuracy = train(&parent.path().join("pupil"), pupil);
     assert!(accuracy > 0.2, "{accuracy}");
 }
 
@@ -118,7 +103,8 @@ fn teachers_that_do_not_fit_are_named() {
     let teacher = parent.path().join("teacher");
     let refused = |changes: &[&str]| {
         let config = small(changes);
-        Trainer::new(config, &data()).err().unwrap()
+        let data = sources(&config);
+        Trainer::new(config, &data).err().unwrap()
     };
     let plain = teaching(&teacher, "share = 0.5");
     assert!(matches!(refused(&[&plain]), RunError::NoRun { path } if path == teacher));

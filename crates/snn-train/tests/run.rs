@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use snn_data::Dataset;
+use snn_data::{Dataset, Manifest, Sources, manifest::Task};
 use snn_train::run::{
     Config, Metrics, PrecisionConfig, Progress, RunError, RunFolder, Trainer, Watch, preset,
     preset_names,
@@ -17,7 +17,7 @@ fn changed(changes: &[&str]) -> Result<Config, RunError> {
 }
 
 /// A network so small that an epoch takes no time, on 200 digits.
-fn small(changes: &[&str]) -> (Config, Dataset) {
+fn small(changes: &[&str]) -> (Config, Sources) {
     let mut all =
         vec!["epochs=3", "batch=50", "model.image=[8, 8]", "model.dim=8", "model.heads=2"];
     all.extend(["model.depth=1", "model.mlp_ratio=1", "model.time_steps=2"]);
@@ -26,7 +26,9 @@ fn small(changes: &[&str]) -> (Config, Dataset) {
     let first: Vec<usize> = (0..200).map(|i| i * 7).collect();
     digits.train = digits.train.select(&first).into();
     digits.test = digits.test.select(&first[..40].iter().map(|i| i / 7).collect::<Vec<_>>()).into();
-    (changed(&all).unwrap(), digits)
+    let config = changed(&all).unwrap();
+    let data = Sources::of(&digits, &config.augment).unwrap();
+    (config, data)
 }
 
 /// The configuration in the folder.
@@ -50,7 +52,7 @@ impl Watch for Diary {
     }
 }
 
-fn train(folder: &RunFolder, config: &Config, data: &Dataset) -> Diary {
+fn train(folder: &RunFolder, config: &Config, data: &Sources) -> Diary {
     let mut diary = Diary::default();
     let mut trainer = Trainer::resume(config.clone(), data, folder).unwrap();
     trainer.run(folder, &mut diary).unwrap();
@@ -84,10 +86,53 @@ fn every_preset_is_of_its_dataset_and_builds() {
         // `digits-statten` is STAtten on `digits`.
         let system = name.strip_prefix(&config.dataset);
         assert!(system.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')), "{name}");
-        let backend = snn_core::Reference::<f32>::new();
-        config.model.draw(&backend, config.seed).unwrap();
+        config.model.outline().unwrap();
         let written = toml::to_string(&config).unwrap();
         assert_eq!(Config::parse("written", &written, &[]).unwrap(), config);
+    }
+}
+
+/// What a dataset holds is what the network of each of its presets takes.
+#[test]
+fn every_preset_takes_what_its_dataset_has() {
+    for name in preset_names() {
+        let config = preset(name, &[]).unwrap();
+        let manifest = Manifest::named(&config.dataset).unwrap();
+        let input = config.model.input();
+        assert_eq!(manifest.class_count(), config.model.classes(), "{name}");
+        let frame = manifest.shape.map(|shape| shape.dims());
+        let rows = input.frames() * input.height;
+        match (config.events, config.sound) {
+            (None, None) => assert_eq!(input.frames(), 1, "{name}"),
+            (Some(events), _) => {
+                let one_row = frame.is_some_and(|[height, ..]| height == 1);
+                let frames = if one_row { rows } else { input.frames() };
+                assert_eq!(events.slicing.fixed(), Some(frames), "{name}");
+            }
+            (_, Some(sound)) => {
+                let spectrogram = sound.mel.prepare().unwrap();
+                let found = [spectrogram.frames(sound.samples), sound.mel.bands, 1];
+                assert_eq!(found, [rows, input.width, input.channels], "{name}");
+            }
+        }
+        assert!(frame.is_none_or(|[.., channels]| channels == input.channels), "{name}");
+    }
+}
+
+/// Every dataset to classify by images, events or sound that can be fetched.
+#[test]
+fn every_dataset_has_a_preset() {
+    let presets: Vec<String> =
+        preset_names().into_iter().map(|name| preset(name, &[]).unwrap().dataset).collect();
+    for name in Manifest::names() {
+        let manifest = Manifest::named(name).unwrap();
+        let kinds =
+            [Task::ImageClassification, Task::EventClassification, Task::AudioClassification];
+        // Other packings and versions are `--set dataset=NAME` on the preset of the first.
+        let another = ["cifar10-dvs-aedat4", "dvs128-gesture-npy", "speech-commands-v1"];
+        if kinds.contains(&manifest.task) && !another.contains(&name) {
+            assert!(presets.iter().any(|dataset| dataset == name), "{name}");
+        }
     }
 }
 

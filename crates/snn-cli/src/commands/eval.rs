@@ -8,7 +8,7 @@ use snn_core::probe::Costs;
 use super::output;
 use crate::{
     backend::{Choice, Job},
-    data, measure,
+    measure,
     run_folder::Trained,
 };
 
@@ -72,6 +72,8 @@ struct Found {
     energy_pj: f64,
     peak_rss_mb: Option<f64>,
     backend: String,
+    /// How training and test samples were told apart.
+    split: String,
 }
 
 impl std::fmt::Display for Found {
@@ -98,7 +100,8 @@ impl std::fmt::Display for Found {
         if let Some(peak) = self.peak_rss_mb {
             writeln!(f, "memory       {peak:.0} MB at the peak")?;
         }
-        write!(f, "backend      {}", self.backend)
+        writeln!(f, "backend      {}", self.backend)?;
+        write!(f, "split        {}", self.split)
     }
 }
 
@@ -115,11 +118,11 @@ impl Job for Measure<'_> {
     fn run<B: Attend + 'static>(self, backend: &B) -> Result<Found> {
         let network = self.trained.network(backend)?;
         let description = &self.trained.description;
-        let data = data::open(&description.dataset, self.data.as_deref(), &description.model)?;
-        let images_per_s = measure::images_per_second(backend, &*network, &data, self.batch)?;
+        let data = description.data(self.data.as_deref())?;
+        let images_per_s = measure::images_per_second(backend, &*network, &data.test, self.batch)?;
         let bar = output::bar(data.test.len(), "evaluating");
         let step = |images: usize| bar.inc(images as u64);
-        let found = measure::evaluate(backend, &*network, &data, self.batch, step)?;
+        let found = measure::evaluate(backend, &*network, &data.test, self.batch, step)?;
         bar.finish_and_clear();
         let operations = found.energy.total();
         Ok(Found {
@@ -132,6 +135,7 @@ impl Job for Measure<'_> {
             energy_pj: Costs::F32_45NM.energy_pj(&operations),
             peak_rss_mb: measure::peak_rss_mb(),
             backend: self.backend,
+            split: data.split,
         })
     }
 }

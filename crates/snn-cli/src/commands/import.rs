@@ -6,7 +6,15 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
-use snn_data::Manifest;
+use snn_data::{
+    EventSettings, Manifest,
+    events::{
+        frames::Slicing,
+        sets::{Convention, Splitting},
+        transform::FrameAugment,
+    },
+    manifest::Task,
+};
 use snn_import::{Import, Report, Request, import};
 use snn_models::Preset;
 
@@ -71,12 +79,13 @@ impl Arguments {
         };
         let Import { config, mut weights, report } = import(&self.file, &request)?;
         let dataset = self.dataset.map_or_else(|| dataset(report.preset, &config), Ok)?;
+        let events = events(&dataset, &config)?;
         let source = self.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let system = config.system();
         let text = format!(
             "# Imported from {source:?}, SHA-256 {}.\n\n{}",
             report.sha256,
-            toml::to_string(&Description { dataset, data, model: config })?
+            toml::to_string(&Description { dataset, data, model: config, events, sound: None })?
         );
         weights.metadata = BTreeMap::from([
             ("source".to_owned(), source),
@@ -137,6 +146,21 @@ fn dataset(preset: Option<&str>, config: &snn_models::Config) -> Result<String> 
             fitting.join(" or ")
         ),
     }
+}
+
+/// How the released code turns recordings into frames: as many events in each, and the first nine
+/// tenths of each class for training where there is no official split.
+fn events(dataset: &str, config: &snn_models::Config) -> Result<Option<EventSettings>> {
+    if Manifest::named(dataset)?.task != Task::EventClassification {
+        return Ok(None);
+    }
+    Ok(Some(EventSettings {
+        slicing: Slicing::Number { frames: config.input().time_steps },
+        convention: Convention::SpikingJelly,
+        splitting: Splitting::First { share: 0.9 },
+        augment: FrameAugment::default(),
+        cache: false,
+    }))
 }
 
 /// Makes the folder `out`, all or nothing.

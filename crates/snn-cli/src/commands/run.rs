@@ -10,7 +10,7 @@ use snn_data::{
         decode::decode,
         resize::{EvalTransform, resize},
     },
-    manifest::Normalisation,
+    manifest::{Normalisation, Task},
 };
 
 use super::output;
@@ -45,8 +45,8 @@ impl Arguments {
         let trained = Trained::open(&self.run)?;
         let manifest = Manifest::named(&trained.description.dataset)?;
         let input = trained.description.model.input();
-        if input.events {
-            bail!("{} takes event frames, not images", self.run.display());
+        if manifest.task != Task::ImageClassification {
+            bail!("{} takes {}, not images", self.run.display(), manifest.task.data());
         }
         let normalisation = manifest.normalisation.clone();
         let reader = Reader {

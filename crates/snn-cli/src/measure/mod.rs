@@ -5,6 +5,8 @@ mod memory;
 mod raster;
 mod speed;
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result};
 use ndarray::ArrayD;
 use snn_attn::Attend;
@@ -12,7 +14,7 @@ use snn_core::{
     Backend, Input, Pass,
     probe::{EnergyMeter, Rates},
 };
-use snn_data::{Batch, Dataset, Loader, LoaderConfig};
+use snn_data::{Batch, DataError, Loader, LoaderConfig, Source, random};
 use snn_models::{Frames, Network, mean_logits};
 
 pub use attention::AttentionMaps;
@@ -20,7 +22,7 @@ pub use memory::peak_rss_mb;
 pub use raster::Raster;
 pub use speed::images_per_second;
 
-/// What a network did on the test images of a dataset.
+/// What a network did on the test samples of a dataset.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
     /// Images, `[K][K]`: the row is the true class, the column the predicted one.
@@ -44,24 +46,24 @@ impl Evaluation {
     }
 }
 
-/// Classifies every test image of `data`, `batch` at a time; `done` is told how many each time.
+/// Classifies every sample of `test`, `batch` at a time; `done` is told how many each time.
 ///
 /// # Errors
-/// If `batch` is 0, or an image cannot be read.
+/// If `batch` is 0, or a sample cannot be read.
 pub fn evaluate<B: Attend>(
     backend: &B,
     network: &dyn Network<B>,
-    data: &Dataset,
+    test: &Arc<dyn Source>,
     batch: usize,
     mut done: impl FnMut(usize),
 ) -> Result<Evaluation> {
-    let classes = data.test.classes();
+    let classes = test.classes();
     let mut found = Evaluation {
         confusion: vec![vec![0; classes]; classes],
         rates: Rates::new(),
         energy: EnergyMeter::new(),
     };
-    for batch in test_batches(data, batch)? {
+    for batch in batches(test, batch)? {
         let batch = batch?;
         let mut probe = (&mut found.rates, &mut found.energy);
         let pass = Pass::new(backend).with_probe(&mut probe);
@@ -76,13 +78,25 @@ pub fn evaluate<B: Attend>(
     Ok(found)
 }
 
-/// The test images in their order.
-pub(crate) fn test_batches(
-    data: &Dataset,
+/// The samples of `test` in their order.
+fn batches(
+    test: &Arc<dyn Source>,
     batch: usize,
-) -> Result<impl Iterator<Item = Result<Batch, snn_data::DataError>>> {
-    let loader = Loader::new(data.test_source()?, LoaderConfig { batch, ..Default::default() })?;
+) -> Result<impl Iterator<Item = Result<Batch, DataError>>> {
+    let loader = Loader::new(Arc::clone(test), LoaderConfig { batch, ..Default::default() })?;
     Ok(loader.epoch(0))
+}
+
+/// Sample `i` of `test` alone, `[T, 1, H, W, C]`.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn sample(test: &dyn Source, i: usize) -> Result<ArrayD<f32>> {
+    let [steps, height, width, channels] = test.shape();
+    let mut values = vec![0.0; steps * height * width * channels];
+    let mut rng = random::rng(0, 0, random::Purpose::Sample, i as u64);
+    test.sample(i, &mut rng, &mut values)?;
+    Ok(ArrayD::from_shape_vec(vec![steps, 1, height, width, channels], values)?)
 }
 
 /// Logits `[B, K]` of inputs `[T, B, H, W, C]`.

@@ -1,13 +1,16 @@
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use ndarray::ArrayD;
 use snn_attn::Attend;
 use snn_core::Pass;
-use snn_data::Dataset;
+use snn_data::Source;
 use snn_models::Network;
 
-use super::{logits, test_batches};
+use super::{batches, logits};
 
 /// Long enough to tell machines apart, short enough to wait for.
 const ENOUGH: Duration = Duration::from_secs(2);
@@ -21,7 +24,7 @@ const ENOUGH: Duration = Duration::from_secs(2);
 pub fn images_per_second<B: Attend>(
     backend: &B,
     network: &dyn Network<B>,
-    data: &Dataset,
+    test: &Arc<dyn Source>,
     batch: usize,
 ) -> Result<f64> {
     let time = |inputs: &ArrayD<f32>| {
@@ -31,7 +34,7 @@ pub fn images_per_second<B: Attend>(
     };
     let (mut images, mut spent) = (0, Duration::ZERO);
     let mut warm = false;
-    for batch in test_batches(data, batch)? {
+    for batch in batches(test, batch)? {
         let batch = batch?;
         if !warm {
             time(&batch.inputs);

@@ -46,6 +46,11 @@ impl Sensor {
         event.x < self.width && event.y < self.height
     }
 
+    /// Height and width.
+    pub fn size(self) -> [usize; 2] {
+        [self.height.into(), self.width.into()]
+    }
+
     /// Number of pixels.
     pub fn pixels(self) -> usize {
         usize::from(self.width) * usize::from(self.height)

@@ -50,17 +50,20 @@ fn candidates(
     dir: Option<&Path>,
     names: &[&str],
 ) -> Result<Vec<PathBuf>, DataError> {
-    let Some(dir) = dir else {
-        return Err(DataError::NoFolder {
-            dataset: manifest.name.clone(),
-            files: names.iter().map(|n| n.to_string()).collect(),
-            sources: manifest.sources.clone(),
-        });
-    };
+    let dir = dir.ok_or_else(|| no_folder(manifest, names))?;
     let outer = [dir.to_path_buf(), dir.join(&manifest.name)];
     let unpacked = manifest.archives.iter().filter_map(|a| a.folder.as_deref());
     let inner = unpacked.flat_map(|f| outer.iter().map(move |d| d.join(f)));
     Ok(outer.iter().cloned().chain(inner).collect())
+}
+
+/// The error of a dataset that was asked for without a folder that holds its `files`.
+pub(crate) fn no_folder(manifest: &Manifest, files: &[&str]) -> DataError {
+    DataError::NoFolder {
+        dataset: manifest.name.clone(),
+        files: files.iter().map(|n| n.to_string()).collect(),
+        sources: manifest.sources.clone(),
+    }
 }
 
 fn missing(manifest: &Manifest, dir: Option<&Path>, names: &[&str]) -> DataError {

@@ -63,18 +63,31 @@ struct Window {
 
 impl Window {
     fn new(length: usize, target: usize, position: usize) -> Self {
-        let scale = length as f64 / target as f64;
-        let stretch = scale.max(1.0);
-        let support = 2.0 * stretch;
-        let centre = (position as f64 + 0.5) * scale;
-        let first = (centre - support + 0.5).max(0.0) as usize;
-        let end = ((centre + support + 0.5) as usize).min(length);
-        let weights: Vec<f64> =
-            (first..end).map(|x| cubic((x as f64 - centre + 0.5) / stretch)).collect();
-        let total: f64 = weights.iter().sum();
-        let fixed = |w: f64| (w / total * f64::from(1 << BITS)).round() as i32;
+        let (first, weights) = weights(length, target, position, cubic, 2.0);
+        let fixed = |w: f64| (w * f64::from(1 << BITS)).round() as i32;
         Self { first, weights: weights.into_iter().map(fixed).collect() }
     }
+}
+
+/// The first of `length` positions that `position` of `target` sees, and the weights from there on,
+/// of sum 1. `kernel` is 0 beyond `reach` and is widened when shrinking.
+pub(crate) fn weights(
+    length: usize,
+    target: usize,
+    position: usize,
+    kernel: fn(f64) -> f64,
+    reach: f64,
+) -> (usize, Vec<f64>) {
+    let scale = length as f64 / target as f64;
+    let stretch = scale.max(1.0);
+    let support = reach * stretch;
+    let centre = (position as f64 + 0.5) * scale;
+    let first = (centre - support + 0.5).max(0.0) as usize;
+    let end = ((centre + support + 0.5) as usize).min(length);
+    let weights: Vec<f64> =
+        (first..end).map(|x| kernel((x as f64 - centre + 0.5) / stretch)).collect();
+    let total: f64 = weights.iter().sum();
+    (first, weights.into_iter().map(|w| w / total).collect())
 }
 
 /// Keys' cubic kernel with a = -0.5 (Keys 1981, eq. 15).

@@ -1,7 +1,8 @@
 //! Labelled images of one shape.
 
-use super::{Image, Pictures};
+use super::{Image, Pictures, resize::resize};
 use crate::{DataError, cache::Frames};
+use rayon::prelude::*;
 use std::{ops::Deref, sync::Arc};
 
 /// Labelled images of one shape, all in memory or mapped from the cache.
@@ -98,6 +99,22 @@ impl Images {
             labels: indices.iter().map(|&i| self.labels[i]).collect(),
             classes: self.classes,
         }
+    }
+
+    /// The images brought to `size` (height, width) by [`resize`].
+    ///
+    /// # Errors
+    /// [`DataError::Shape`] when they would have no pixels.
+    pub fn resized(&self, size: [usize; 2]) -> Result<Self, DataError> {
+        let one = |i| resize(&Image::new(self.shape, self.image(i).to_vec()), size);
+        let images: Vec<Image> =
+            (0..self.len()).into_par_iter().map(one).collect::<Result<_, _>>()?;
+        Ok(Self {
+            shape: [size[0], size[1], self.shape[2]],
+            pixels: Pixels::Owned(images.iter().flat_map(Image::pixels).copied().collect()),
+            labels: self.labels.clone(),
+            classes: self.classes,
+        })
     }
 
     /// The images of `parts` one after another.

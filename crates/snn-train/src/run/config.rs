@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use snn_data::Augment;
+use snn_data::{Augment, EventSettings, Settings, SoundSettings};
 use tch::Tensor;
 
 use super::{RunError, overrides};
@@ -37,7 +37,7 @@ pub struct Config {
     /// The common norm that gradients are scaled down to; none leaves them as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<f64>,
-    /// Shape of the network; images are resized to its `image`.
+    /// Shape of the network; images and frames are resized to its `image`.
     pub model: snn_models::Config,
     /// How gradients move the weights.
     pub optimizer: OptimizerConfig,
@@ -48,7 +48,13 @@ pub struct Config {
     /// What is learned from a network that was trained before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distill: Option<DistillConfig>,
-    /// What happens to training images.
+    /// How recordings of events become frames, for a dataset of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<EventSettings>,
+    /// How sounds become frames, for a dataset of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sound: Option<SoundSettings>,
+    /// What happens to training images; `augment.mix` is for samples of any kind.
     #[serde(default)]
     pub augment: Augment,
 }
@@ -211,6 +217,12 @@ impl Config {
             .map_err(|reason| RunError::Config { origin: origin.into(), reason })?;
         config.validate()?;
         Ok(config)
+    }
+
+    /// How the dataset becomes samples.
+    pub fn settings(&self) -> Settings {
+        let Self { augment, events, sound, .. } = self.clone();
+        Settings { augment, events, sound }
     }
 
     /// Checks the numbers that no part of a run checks for itself.

@@ -112,8 +112,7 @@ fn compare(
     };
     let image = |model: &models::Config| {
         let input = model.input();
-        let frames = if input.events { input.time_steps } else { 1 };
-        format!("{frames} x {} x {} x {}", input.height, input.width, input.channels)
+        format!("{} x {} x {} x {}", input.frames(), input.height, input.width, input.channels)
     };
     unlike("input of", image(teacher), image(student))?;
     let classes = |model: &models::Config| model.classes().to_string();
@@ -139,8 +138,7 @@ fn tokens(model: &models::Config) -> Result<Vec<usize>, RunError> {
     }
     let (network, _) = model.outline()?;
     let input = model.input();
-    let steps = if input.events { input.time_steps } else { 1 };
-    let shape = vec![steps, 1, input.height, input.width, input.channels];
+    let shape = vec![input.frames(), 1, input.height, input.width, input.channels];
     let frames = Frames::new(&Outline, &ArrayD::zeros(shape));
     let mut counts = Counts::default();
     network.forward(&mut Pass::new(&Outline).with_probe(&mut counts), &frames);

@@ -20,6 +20,23 @@ embed![
     "mnist",
     "fashion-mnist",
     "cifar10",
+    "cifar100",
+    "tiny-imagenet",
+    "imagenet",
+    "dvs128-gesture",
+    "dvs128-gesture-qkformer",
+    "cifar10-dvs",
+    "cifar10-dvs-spike-driven-transformer",
+    "cifar10-dvs-qkformer",
+    "cifar10-dvs-statten",
+    "nmnist",
+    "n-caltech101",
+    "n-cars",
+    "asl-dvs",
+    "shd",
+    "ssc",
+    "fsdd",
+    "speech-commands",
 ];
 
 /// Names of the presets, the default one first.

@@ -1,7 +1,10 @@
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use snn_core::{Pass, probe::Rates};
-use snn_data::{Batch, Dataset, Loader, LoaderConfig};
+use snn_data::{Batch, Loader, LoaderConfig, Sources};
 use snn_models::{Frames, Network};
 use tch::Tensor;
 
@@ -61,11 +64,11 @@ pub struct Progress {
 const WATCHED: usize = 8;
 
 impl Trainer {
-    /// A network freshly drawn. `data` has the image size, channels and classes of the model.
+    /// A network freshly drawn. `data` has the frames, channels and classes of the model.
     ///
     /// # Errors
     /// [`RunError`] if the parts of the configuration do not fit each other or the data.
-    pub fn new(config: Config, data: &Dataset) -> Result<Self, RunError> {
+    pub fn new(config: Config, data: &Sources) -> Result<Self, RunError> {
         let backend = Torch::new(device(&config.device)?, Precision::Single)?;
         let (network, _) = config.model.draw(&backend, config.seed)?;
         Self::assemble(config, data, backend, network)
@@ -75,7 +78,7 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Trainer::new`], and if the checkpoint is damaged or of another configuration.
-    pub fn resume(config: Config, data: &Dataset, folder: &RunFolder) -> Result<Self, RunError> {
+    pub fn resume(config: Config, data: &Sources, folder: &RunFolder) -> Result<Self, RunError> {
         let Some(checkpoint) = Checkpoint::load(folder)? else {
             return Self::new(config, data);
         };
@@ -90,7 +93,7 @@ impl Trainer {
 
     fn assemble(
         config: Config,
-        data: &Dataset,
+        data: &Sources,
         backend: Torch,
         network: Box<dyn Network<Torch>>,
     ) -> Result<Self, RunError> {
@@ -99,7 +102,7 @@ impl Trainer {
             tch::set_num_threads(config.threads.into());
         }
         let loader = LoaderConfig { batch: config.batch, seed: config.seed, ..Default::default() };
-        let test = Loader::new(data.test_source()?, loader.clone())?;
+        let test = Loader::new(Arc::clone(&data.test), loader.clone())?;
         // A last batch of a few images would make BatchNorm's statistics jump.
         let loader = LoaderConfig {
             shuffle: true,
@@ -107,7 +110,7 @@ impl Trainer {
             mix: config.augment.mix.clone(),
             ..loader
         };
-        let train = Loader::new(data.train_source(&config.augment)?, loader)?;
+        let train = Loader::new(Arc::clone(&data.train), loader)?;
         let optimizer = config.optimizer.build(backend.parameters());
         let mixed = config.precision == PrecisionConfig::Mixed;
         let scale = mixed.then(LossScale::default);
@@ -258,14 +261,15 @@ impl Sums {
 }
 
 /// Checks that the model takes what the dataset has.
-fn check(config: &Config, data: &Dataset) -> Result<(), RunError> {
+fn check(config: &Config, data: &Sources) -> Result<(), RunError> {
     let input = config.model.input();
     let size = vec![input.height, input.width, input.channels];
-    let frames = vec![if input.events { input.time_steps } else { 1 }];
+    let [steps, found @ ..] = data.train.shape();
+    let frames = vec![input.frames()];
     let pairs = [
-        ("images of height x width x channels", data.train.shape().to_vec(), size),
+        ("images of height x width x channels", found.to_vec(), size),
         ("classes:", vec![data.train.classes()], vec![config.model.classes()]),
-        ("frames in a sample:", vec![1], frames),
+        ("frames in a sample:", vec![steps], frames),
     ];
     for (what, found, expected) in pairs {
         if found != expected {

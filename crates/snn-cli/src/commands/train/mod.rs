@@ -13,12 +13,16 @@ use anyhow::Result;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   snn train
+  snn train fsdd --data ~/datasets
   snn train fashion-mnist --data ~/datasets --set model.depth=2 --set optimizer.lr=0.002
   snn train --resume runs/digits-1")]
 pub struct Arguments {
     /// Preset: digits, digits-spike-driven-transformer, digits-statten, digits-qkformer,
     /// digits-meta-spikeformer, digits-e-spikeformer, digits-qsd-transformer or digits-xnor (need
-    /// no files), mnist, fashion-mnist or cifar10
+    /// no files); images: mnist, fashion-mnist, cifar10, cifar100, tiny-imagenet, imagenet; events:
+    /// dvs128-gesture, dvs128-gesture-qkformer, cifar10-dvs, cifar10-dvs-spike-driven-transformer,
+    /// cifar10-dvs-qkformer, cifar10-dvs-statten, nmnist, n-caltech101, n-cars, asl-dvs, shd, ssc;
+    /// sound: fsdd, speech-commands
     #[arg(default_value = "digits")]
     preset: String,
     /// A file like those of the presets, or the config.toml of a run folder, instead of a preset

@@ -1,11 +1,10 @@
 //! The report of a run: its best network, evaluated and looked into.
 
-use std::sync::Arc;
-
 use anyhow::{Context, Result};
+use ndarray::{ArrayD, Axis};
 use snn_attn::Attend;
 use snn_core::{Pass, probe::Costs};
-use snn_data::Dataset;
+use snn_data::{Sources, manifest::Normalisation};
 use snn_train::run::{Config, Metrics, RunFolder};
 
 use crate::{
@@ -36,7 +35,7 @@ const SHOWN: usize = 8;
 pub(super) fn write(
     folder: &RunFolder,
     config: &Config,
-    data: &Dataset,
+    data: &Sources,
     metrics: &[Metrics],
 ) -> Result<Outcome> {
     let trained = Trained::open(folder.path())?;
@@ -66,7 +65,7 @@ pub(super) fn write(
 /// What is to be found out about a network.
 struct Look<'a> {
     trained: &'a Trained,
-    data: &'a Dataset,
+    data: &'a Sources,
     batch: usize,
 }
 
@@ -83,18 +82,16 @@ impl Job for Look<'_> {
         let network = self.trained.network(backend)?;
         let bar = output::bar(self.data.test.len(), "evaluating");
         let step = |images: usize| bar.inc(images as u64);
-        let evaluation = measure::evaluate(backend, &*network, self.data, self.batch, step)?;
+        let evaluation = measure::evaluate(backend, &*network, &self.data.test, self.batch, step)?;
         bar.finish_and_clear();
-        let test = Arc::new(self.data.test.select(&first_of_classes(self.data)));
-        let shown = Dataset { test, ..self.data.clone() };
         let (mut raster, mut attention) = (None, Vec::new());
-        for (i, batch) in measure::test_batches(&shown, 1)?.enumerate() {
-            let batch = batch?;
+        for i in first_of_classes(self.data) {
+            let input = measure::sample(&*self.data.test, i)?;
             let (mut spikes, mut maps) = (Raster::default(), AttentionMaps::default());
             let mut probe = (&mut spikes, &mut maps);
             let pass = Pass::new(backend).with_probe(&mut probe);
-            let logits = measure::logits(&*network, pass, &batch.inputs);
-            let sample = sample(&shown, i, measure::ranking(logits)[0].0);
+            let logits = measure::logits(&*network, pass, &input);
+            let sample = sample(self.data, i, &input, measure::ranking(logits)[0].0);
             raster.get_or_insert(SpikeRaster { sample: sample.clone(), layers: spikes.layers });
             attention.push(AttentionSample { sample, maps: maps.maps });
         }
@@ -103,28 +100,42 @@ impl Job for Look<'_> {
     }
 }
 
-/// The first test image of each of the first classes.
-fn first_of_classes(data: &Dataset) -> Vec<usize> {
-    let first = |class| data.test.labels().iter().position(|&label| usize::from(label) == class);
+/// The first test sample of each of the first classes.
+fn first_of_classes(data: &Sources) -> Vec<usize> {
+    let first = |class| (0..data.test.len()).find(|&i| data.test.label(i) == class);
     (0..data.test.classes()).filter_map(first).take(SHOWN).collect()
 }
 
-/// Test image `i`, which the network took for `prediction`.
-fn sample(data: &Dataset, i: usize, prediction: usize) -> Sample {
-    let [height, width, channels] = data.test.shape();
-    let pixels = data.test.image(i).to_vec();
+/// Test sample `i`, which the network took for `prediction`.
+fn sample(data: &Sources, i: usize, input: &ArrayD<f32>, prediction: usize) -> Sample {
     let name = |class: usize| data.classes.get(class).cloned().unwrap_or_else(|| class.to_string());
     Sample {
-        image: Image { height, width, channels, pixels },
+        image: picture(input, data.manifest.normalisation.as_ref()),
         label: name(data.test.label(i)),
         prediction: name(prediction),
     }
 }
 
+/// What a network sees, `[T, 1, H, W, C]`, as a picture: an image as it was before it was
+/// normalised; frames added up, from the least value to the greatest.
+fn picture(input: &ArrayD<f32>, normalisation: Option<&Normalisation>) -> Image {
+    let seen = input.sum_axis(Axis(0));
+    let (height, width, channels) = (seen.shape()[1], seen.shape()[2], seen.shape()[3]);
+    let fold = |f: fn(f32, f32) -> f32, start| seen.iter().copied().fold(start, f);
+    let (least, most) = (fold(f32::min, f32::INFINITY), fold(f32::max, f32::NEG_INFINITY));
+    let share = |(i, &value): (usize, &f32)| match normalisation {
+        Some(Normalisation { mean, std }) => value * std[i % channels] + mean[i % channels],
+        None if most > least => (value - least) / (most - least),
+        None => 0.0,
+    };
+    let pixels = seen.iter().enumerate().map(share).map(|share| (255.0 * share).round() as u8);
+    Image { height, width, channels, pixels: pixels.collect() }
+}
+
 fn conditions(
     folder: &RunFolder,
     config: &Config,
-    data: &Dataset,
+    data: &Sources,
     trained: &Trained,
 ) -> Result<Run> {
     let name = folder.path().file_name().unwrap_or_default();
@@ -134,7 +145,7 @@ fn conditions(
         system: config.model.system().into(),
         preset: name.to_string_lossy().into_owned(),
         dataset: data.manifest.title.clone(),
-        split: data.manifest.split.clone(),
+        split: data.split.clone(),
         train_samples: data.train.len(),
         test_samples: data.test.len(),
         time_steps: config.model.input().time_steps,

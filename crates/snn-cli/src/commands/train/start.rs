@@ -3,7 +3,7 @@
 use std::{ffi::OsString, fs, path::Path};
 
 use anyhow::{Context, Result};
-use snn_data::Dataset;
+use snn_data::Sources;
 use snn_train::run::{Config, RunFolder, Trainer, preset};
 
 use super::{Arguments, progress::Progress, report};
@@ -16,7 +16,7 @@ pub(super) fn start(arguments: Arguments) -> Result<()> {
     };
     let Run { folder, mut trainer, config, data } = run;
     let place = folder.path().display();
-    output::print(&format!("run folder {place}"))?;
+    output::print(&format!("run folder {place}\nsplit {}", data.split))?;
     trainer.run(&folder, &mut Progress::new(config.epochs))?;
     let found = report::write(&folder, &config, &data, trainer.metrics())?;
     output::print(&format!(
@@ -31,7 +31,7 @@ struct Run {
     folder: RunFolder,
     trainer: Trainer,
     config: Config,
-    data: Dataset,
+    data: Sources,
 }
 
 impl Run {
@@ -54,7 +54,7 @@ impl Run {
             config.data = Some(dir);
         }
         set_device(&mut config, arguments);
-        let data = data::open(&config.dataset, config.data.as_deref(), &config.model)?;
+        let data = open(&config, config.data.as_deref())?;
         // Before its folder: a run that cannot begin leaves nothing behind.
         let trainer = Trainer::new(config.clone(), &data)?;
         let command = command(std::env::args_os());
@@ -69,10 +69,14 @@ impl Run {
         let (folder, mut config) = RunFolder::open(path)?;
         set_device(&mut config, arguments);
         let dir = arguments.data.as_ref().or(config.data.as_ref());
-        let data = data::open(&config.dataset, dir.map(|dir| dir.as_path()), &config.model)?;
+        let data = open(&config, dir.map(|dir| dir.as_path()))?;
         let trainer = Trainer::resume(config.clone(), &data, &folder)?;
         Ok(Self { folder, trainer, config, data })
     }
+}
+
+fn open(config: &Config, dir: Option<&Path>) -> Result<Sources> {
+    data::open(&config.dataset, dir, &config.model, &config.settings())
 }
 
 fn set_device(config: &mut Config, arguments: &Arguments) {

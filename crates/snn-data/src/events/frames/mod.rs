@@ -14,11 +14,13 @@
 
 mod count;
 mod npz;
+mod resize;
 mod slice;
 mod surface;
 mod voxel;
 
 pub use count::{Frames, Framing, Polarities};
+pub use resize::resize;
 pub use slice::Slicing;
 pub use surface::time_surfaces;
 pub use voxel::voxel_grid;

@@ -5,7 +5,7 @@ use crate::{
     DataError,
     cache::{Cache, Frames, Key},
     events::{
-        frames::{Framing, Slicing},
+        frames::{Framing, Slicing, resize},
         transform::FrameAugment,
     },
     loader::Source,
@@ -24,6 +24,8 @@ pub struct EventFrames {
     recordings: Vec<Recording>,
     framing: Framing,
     steps: usize,
+    /// Height and width of the samples.
+    size: [usize; 2],
     augment: FrameAugment,
     cached: Option<Arc<Frames>>,
 }
@@ -45,15 +47,34 @@ impl EventFrames {
     ) -> Result<Self, DataError> {
         slicing.validate()?;
         augment.validate()?;
-        if steps == 0 || slicing.fixed().is_some_and(|fixed| fixed != steps) {
-            return Err(DataError::Setting {
-                setting: "steps",
-                expected: "at least 1, and the number of frames of the slicing",
-                found: steps.to_string(),
-            });
+        let wrong = |expected, found| {
+            Err(DataError::Setting { setting: "number of frames", expected, found })
+        };
+        match slicing.fixed() {
+            _ if steps == 0 => return wrong("at least 1", "0".into()),
+            Some(made) if made != steps => {
+                let found = format!("{made} by the slicing and {steps} in a sample");
+                return wrong("the same for both", found);
+            }
+            _ => {}
         }
         let framing = Framing { slicing, sensor: set.sensor, polarities: set.polarities };
-        Ok(Self { set, recordings, framing, steps, augment, cached: None })
+        let size = framing.sensor.size();
+        Ok(Self { set, recordings, framing, steps, size, augment, cached: None })
+    }
+
+    /// The same frames brought to `size` (height, width) by [`resize`], before they are augmented.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] for a size without pixels.
+    pub fn resized(mut self, size: [usize; 2]) -> Result<Self, DataError> {
+        if size.contains(&0) {
+            let found = format!("{} x {}", size[0], size[1]);
+            let (setting, expected) = ("size of a frame", "at least one pixel");
+            return Err(DataError::Setting { setting, expected, found });
+        }
+        self.size = size;
+        Ok(self)
     }
 
     /// The same frames kept in `cache`, so that each recording is read once.
@@ -97,8 +118,18 @@ impl EventFrames {
         &self.recordings
     }
 
+    /// Counts of a sample as they are stored.
     fn values(&self) -> usize {
-        self.shape().iter().product()
+        self.steps * self.framing.sensor.pixels() * self.framing.channels()
+    }
+
+    /// The counts of recording `i`, `[T, H, W, C]` with the size of the sensor.
+    fn counts(&self, i: usize, out: &mut [f32]) -> Result<(), DataError> {
+        let Some(frames) = &self.cached else { return self.decode(i, out) };
+        for (value, count) in out.iter_mut().zip(frames.sample(i).chunks_exact(2)) {
+            *value = f32::from(u16::from_le_bytes([count[0], count[1]]));
+        }
+        Ok(())
     }
 
     fn decode(&self, i: usize, out: &mut [f32]) -> Result<(), DataError> {
@@ -115,8 +146,7 @@ impl Source for EventFrames {
     }
 
     fn shape(&self) -> [usize; 4] {
-        let sensor = self.framing.sensor;
-        [self.steps, sensor.height.into(), sensor.width.into(), self.framing.channels()]
+        [self.steps, self.size[0], self.size[1], self.framing.channels()]
     }
 
     fn classes(&self) -> usize {
@@ -128,14 +158,17 @@ impl Source for EventFrames {
     }
 
     fn sample(&self, i: usize, rng: &mut Rng, out: &mut [f32]) -> Result<(), DataError> {
-        match &self.cached {
-            Some(frames) => {
-                let counts = frames.sample(i).chunks_exact(2);
-                for (value, count) in out.iter_mut().zip(counts) {
-                    *value = f32::from(u16::from_le_bytes([count[0], count[1]]));
-                }
+        let sensor = self.framing.sensor.size();
+        if sensor == self.size {
+            self.counts(i, out)?;
+        } else {
+            let mut counts = vec![0.0; self.values()];
+            self.counts(i, &mut counts)?;
+            let frames = counts.chunks_exact(counts.len() / self.steps);
+            let size = out.len() / self.steps;
+            for (frame, out) in frames.zip(out.chunks_exact_mut(size)) {
+                out.copy_from_slice(&resize(frame, sensor, self.size));
             }
-            None => self.decode(i, out)?,
         }
         self.augment.apply(out, self.shape(), rng);
         Ok(())
