@@ -123,7 +123,13 @@ fn models_lists_what_the_zoo_has() {
         assert_eq!(listed["system"], listed["config"]["system"]);
     }
     let table = succeeds(&mut snn(["models"]));
-    assert_eq!(table.lines().count(), presets.len() + 1);
+    let text = snn_models::wta_spikingformer::presets();
+    assert_eq!(table.lines().count(), presets.len() + text.len() + 1);
+    for preset in text {
+        let name = format!("{} ", preset.name);
+        let line = table.lines().find(|line| line.starts_with(&name)).unwrap();
+        says(line, &["our reading", &preset.parameters.to_string()]);
+    }
 }
 
 /// A golden file of the network of [`CONFIG`], with its own outputs; `wrong` is added to a logit.

@@ -55,6 +55,10 @@ pub trait Backend: Sized {
     /// Keeps a tensor that published files carry and no computation reads, so
     /// that what is saved later is complete.
     fn keep(&self, _name: &str, _value: &Tensor) {}
+    /// Rows of a table `[rows, C]`: numbers of rows of any shape give `[..., C]`.
+    fn embed(&self, table: &Self::Param, rows: &ArrayD<usize>) -> Self::Real;
+    /// `scale x table^T`, `[..., C]` to `[..., rows]`: compares `x` with every row.
+    fn compare(&self, x: Input<'_, Self>, table: &Self::Param, scale: f64) -> Self::Real;
     /// Prepares a synapse for use.
     fn synapse(&self, parts: &SynapseParts) -> Self::Synapse;
 

@@ -1,5 +1,7 @@
 //! The named layers that every spiking network is made of.
 
+use ndarray::ArrayD;
+
 use crate::{
     backend::{Backend, Signal},
     map::Map,
@@ -36,6 +38,37 @@ impl<B: Backend> Synapse<B> {
         let input = x.input();
         pass.observe(Event::Synapse { name: &self.name, map: self.map, input, repeats });
         pass.backend.current(&self.prepared, input, repeats, pass.mode)
+    }
+}
+
+/// A learned vector for each of so many things, under its published name.
+pub struct Embedding<B: Backend> {
+    name: String,
+    rows: usize,
+    channels: usize,
+    table: B::Param,
+}
+
+impl<B: Backend> Embedding<B> {
+    pub(crate) fn new(name: String, [rows, channels]: [usize; 2], table: B::Param) -> Self {
+        Self { name, rows, channels, table }
+    }
+
+    /// The vectors of `rows`, `[...]` to `[..., C]`: looked up, not computed.
+    ///
+    /// # Panics
+    /// If a row does not exist.
+    pub fn forward(&self, pass: &Pass<'_, B>, rows: &ArrayD<usize>) -> B::Real {
+        pass.backend.embed(&self.table, rows)
+    }
+
+    /// `scale x E^T`, `[T, B, positions..., C]` to `[T, B, positions..., rows]`: the tied
+    /// projection of language models. Source: Press and Wolf, EACL 2017.
+    pub fn compare(&self, pass: &mut Pass<'_, B>, x: &impl Signal<B>, scale: f64) -> B::Real {
+        let map = Map::Linear { inputs: self.channels, outputs: self.rows };
+        let input = x.input();
+        pass.observe(Event::Synapse { name: &self.name, map, input, repeats: 1 });
+        pass.backend.compare(input, &self.table, scale)
     }
 }
 

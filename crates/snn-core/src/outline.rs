@@ -119,6 +119,18 @@ impl Backend for Outline {
         value.shape().to_vec()
     }
 
+    fn embed(&self, table: &Vec<usize>, rows: &ArrayD<usize>) -> Real {
+        Real([rows.shape(), &table[1..]].concat())
+    }
+
+    fn compare(&self, x: Input<'_, Self>, table: &Vec<usize>, _scale: f64) -> Real {
+        let mut shape = x.shape();
+        let channels = shape.pop();
+        assert_eq!(channels, Some(table[1]), "channels of {shape:?} beside a table {table:?}");
+        shape.push(table[0]);
+        Real(shape)
+    }
+
     fn synapse(&self, parts: &SynapseParts) -> Map {
         for pair in parts.stages.windows(2) {
             assert_eq!(pair[0].map.outputs(), pair[1].map.inputs(), "stages of {}", parts.name);

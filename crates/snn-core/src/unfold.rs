@@ -199,6 +199,24 @@ impl<B: Backend> Backend for Unfolded<B> {
         self.backend.keep(name, value);
     }
 
+    fn embed(&self, table: &B::Param, rows: &ArrayD<usize>) -> Real<B> {
+        Real(self.backend.embed(table, rows))
+    }
+
+    fn compare(&self, x: Input<'_, Self>, table: &B::Param, scale: f64) -> Real<B> {
+        let compare = |x| self.backend.compare(x, table, scale);
+        Real(match x {
+            Input::Real(x) => compare(x.0.input()),
+            Input::Spikes(x) => compare(x.0.input()),
+            Input::Counts(Counts::Sums(x)) => compare(x.input()),
+            Input::Counts(Counts::Steps(x)) => {
+                let steps = x.shape()[0] as f64;
+                let mean = self.backend.mean_time(&compare(x.input()));
+                self.backend.scale_real(&mean, steps)
+            }
+        })
+    }
+
     fn synapse(&self, parts: &SynapseParts) -> Synapse<B> {
         // A mean over D steps of spikes worth `D unit` each is a level times its unit.
         let spike =

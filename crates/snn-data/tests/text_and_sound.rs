@@ -5,7 +5,10 @@ use proptest::prelude::*;
 use snn_data::{
     DataError, Loader, LoaderConfig, Manifest, SoundSettings, Source, Sources,
     sound::{LogMel, MelFrames, MelScale, Sound, SoundError, SoundSet},
-    text::{Characters, Columns, Corpus, Sentences, TextError, Tokens, Windows, Words},
+    text::{
+        Characters, Columns, Corpus, Goal, IGNORED, Sentences, TextError, TextFiles, TextSet,
+        Tokens, Unit, Vocabulary, Windows, Words,
+    },
 };
 use std::{
     fs,
@@ -308,4 +311,96 @@ proptest! {
             Err(_) => prop_assert!(count <= length),
         }
     }
+}
+
+fn words(
+    goal: Goal,
+    files: &TextFiles,
+    name: &str,
+    dir: Option<&Path>,
+) -> Result<TextSet, TextError> {
+    TextSet::open(name, dir, files, goal, (Unit::Words, 100), None)
+}
+
+#[test]
+fn windows_of_a_text_are_learned_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let text: String = (0..1000).map(|i| char::from(b'a' + (i * i % 7) as u8)).collect();
+    fs::write(dir.path().join("input.txt"), &text).unwrap();
+    let open = |goal| {
+        let unit = (Unit::Characters, 0);
+        TextSet::open("tiny-shakespeare", Some(dir.path()), &TextFiles::default(), goal, unit, None)
+    };
+    let set = open(Goal::Causal(16)).unwrap();
+    let batches = set.train.shuffled(3, 1, 4);
+    assert_eq!(batches, set.train.shuffled(3, 1, 4));
+    assert_ne!(batches, set.train.shuffled(3, 2, 4));
+    for batch in &batches {
+        assert_eq!(batch.ids.dim(), (4, 16));
+        for (ids, targets) in batch.ids.outer_iter().zip(batch.targets.outer_iter()) {
+            let next = ids.iter().skip(1).map(|&id| i64::from(id));
+            assert!(next.eq(targets.iter().take(15).copied()));
+        }
+    }
+    let test = set.test.in_order(4);
+    assert_eq!(test.iter().map(|batch| batch.ids.nrows()).sum::<usize>(), (100 - 1) / 16);
+
+    // Most hidden tokens are hidden, the others stay; the mask is no token of the vocabulary.
+    let set = open(Goal::Masked(50)).unwrap();
+    let mask = set.vocabulary.len() as u32;
+    let batches: Vec<_> = (0..20).flat_map(|epoch| set.train.shuffled(1, epoch, 2)).collect();
+    let (mut told, mut hidden, mut all) = (0.0, 0.0, 0.0);
+    for batch in &batches {
+        for (&id, &target) in batch.ids.iter().zip(&batch.targets) {
+            all += 1.0;
+            told += f64::from(u8::from(target != IGNORED));
+            hidden += f64::from(u8::from(id == mask));
+            assert!(id != mask || target != IGNORED);
+        }
+    }
+    assert!((told / all - 0.15f64).abs() < 0.01, "{told} of {all}");
+    assert!((hidden / told - 0.8f64).abs() < 0.03, "{hidden} of {told}");
+
+    let written = set.vocabulary.write();
+    assert_eq!(Vocabulary::read(&written, Unit::Characters), set.vocabulary);
+    let error = open(Goal::Causal(100)).unwrap_err();
+    assert!(matches!(error, TextError::TooShort { found: 100, window: 100 }), "{error}");
+}
+
+#[test]
+fn sentences_are_padded_to_the_longest_of_their_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("train.tsv"), "sentence\tlabel\na b c\t1\nb\t0\nc c\t1\n").unwrap();
+    fs::write(dir.path().join("dev.tsv"), "sentence\tlabel\nz a\t0\n").unwrap();
+    let set = words(Goal::Classes(3), &TextFiles::default(), "sst2", Some(dir.path())).unwrap();
+    let [batch] = &set.train.in_order(3)[..] else { panic!("one batch") };
+    assert_eq!(batch.targets, ndarray::array![[1], [0], [1]]);
+    let there: Vec<usize> = batch
+        .there
+        .as_ref()
+        .unwrap()
+        .rows()
+        .into_iter()
+        .map(|r| r.iter().filter(|&&t| t).count())
+        .collect();
+    assert_eq!(there, [3, 2, 3]); // cut to three tokens; a word and the end of its line
+    let Vocabulary::Words(known) = &set.vocabulary else { panic!("words") };
+    assert_eq!(known.names()[0], Words::UNKNOWN);
+    assert_eq!(set.test.in_order(1)[0].ids[[0, 0]], 0, "z is unknown");
+    assert_eq!(Vocabulary::read(&set.vocabulary.write(), Unit::Words), set.vocabulary);
+    assert_eq!(set.vocabulary.prompt("a b").unwrap().len(), 2);
+    assert_eq!(set.vocabulary.piece(set.vocabulary.prompt("b").unwrap()[0]).unwrap(), "b ");
+}
+
+#[test]
+fn texts_that_are_not_there_are_errors() {
+    let none = TextFiles::default();
+    let error = words(Goal::Classes(3), &none, "sst2", None).unwrap_err();
+    assert!(error.to_string().contains("--data DIR"), "{error}");
+    let error = words(Goal::Classes(3), &none, "sst3", None).unwrap_err();
+    assert!(error.to_string().contains("tiny-shakespeare, wikitext-2, sst2"), "{error}");
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("input.txt"), b"\xff\xfe no text").unwrap();
+    let error = words(Goal::Causal(3), &none, "tiny-shakespeare", Some(dir.path())).unwrap_err();
+    assert!(matches!(error, TextError::Io { .. }), "{error}");
 }

@@ -15,6 +15,7 @@ pub mod qsd_transformer;
 pub mod spike_driven_transformer;
 pub mod spikformer;
 pub mod statten;
+pub mod wta_spikingformer;
 pub mod zoo;
 
 pub use network::{Frames, InputShape, Network, mean_logits};

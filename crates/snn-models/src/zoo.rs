@@ -143,9 +143,9 @@ pub enum Status {
     OurReading,
 }
 
-/// One published network.
+/// One published network: an image classifier, unless `C` says otherwise.
 #[derive(Clone, Debug, Serialize)]
-pub struct Preset {
+pub struct Preset<C = Config> {
     /// Name, such as `spikformer-4-384`.
     pub name: &'static str,
     /// What it was published for.
@@ -159,7 +159,7 @@ pub struct Preset {
     /// How far we trust it.
     pub status: Status,
     /// Its shape.
-    pub config: Config,
+    pub config: C,
 }
 
 impl Preset {

@@ -36,9 +36,14 @@ pub struct WinnerTakeAll {
     pub tau: f64,
 }
 
+impl WinnerTakeAll {
+    /// One winner.
+    pub const PUBLISHED: Self = Self { winners: Winners::Count(1), silent_rule: true, tau: 1.0 };
+}
+
 impl Default for WinnerTakeAll {
     fn default() -> Self {
-        Self { winners: Winners::Count(1), silent_rule: true, tau: 1.0 }
+        Self::PUBLISHED
     }
 }
 

@@ -1,6 +1,6 @@
 use anyhow::Result;
 use serde::Serialize;
-use snn_models::{Preset, Status};
+use snn_models::{Preset, Status, wta_spikingformer};
 
 use super::output;
 
@@ -15,33 +15,62 @@ pub struct Arguments {
 
 /// A preset with the name of its system.
 #[derive(Serialize)]
-struct Row {
+struct Row<C> {
     system: &'static str,
     #[serde(flatten)]
-    preset: Preset,
+    preset: Preset<C>,
+}
+
+impl<C> Row<C> {
+    fn cells(&self) -> Vec<String> {
+        let Self { system, preset } = self;
+        vec![
+            preset.name.into(),
+            (*system).into(),
+            preset.task.into(),
+            preset.parameters.to_string(),
+            preset.accuracy.map_or("-".into(), |percent| format!("{percent:.2} %")),
+            status(preset.status).into(),
+            preset.source.into(),
+        ]
+    }
+}
+
+/// All of them, for images and for text.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Any {
+    Images(Row<snn_models::Config>),
+    Text(Row<wta_spikingformer::Config>),
+}
+
+impl Any {
+    fn all() -> Vec<Self> {
+        let images = Preset::all().into_iter();
+        let images = images.map(|preset| Row { system: preset.config.system(), preset });
+        let text = wta_spikingformer::presets().into_iter();
+        let text = text.map(|preset| Row { system: preset.config.system(), preset });
+        images.map(Self::Images).chain(text.map(Self::Text)).collect()
+    }
+
+    fn cells(&self) -> Vec<String> {
+        match self {
+            Self::Images(row) => row.cells(),
+            Self::Text(row) => row.cells(),
+        }
+    }
 }
 
 impl Arguments {
     pub(super) fn run(self) -> Result<()> {
-        let presets = Preset::all();
+        let rows = Any::all();
         if self.json {
-            let row = |preset: Preset| Row { system: preset.config.system(), preset };
-            return output::print_json(&presets.into_iter().map(row).collect::<Vec<_>>());
+            return output::print_json(&rows);
         }
         let head =
             ["preset", "system", "task", "parameters", "published accuracy", "status", "source"];
         let head = head.map(str::to_owned).to_vec();
-        let rows = presets.iter().map(|preset| {
-            vec![
-                preset.name.into(),
-                preset.config.system().into(),
-                preset.task.into(),
-                preset.parameters.to_string(),
-                preset.accuracy.map_or("-".into(), |percent| format!("{percent:.2} %")),
-                status(preset.status).into(),
-                preset.source.into(),
-            ]
-        });
+        let rows = rows.iter().map(Any::cells);
         output::print(&output::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()))
     }
 }

@@ -33,6 +33,14 @@ pub enum Rounding {
 }
 
 impl IntegerNeuron {
+    /// The normalised integer LIF neuron (NILIF) for one time step: `round(clamp(x, 0, D)) / D`, ties
+    /// to even. Its membrane would matter from the second step on; published networks have one
+    /// of `D` virtual steps. Source: Zhou et al., arXiv 2604.11321.
+    pub fn nilif(levels: u32) -> Self {
+        let unit = 1.0 / f64::from(levels.max(1));
+        Self { levels, gain: 1.0, unit, rounding: Rounding::HalfEven }
+    }
+
     /// The level of `x`, `0..=levels`. NaN is silent.
     pub fn level<F: Float>(&self, x: F) -> u32 {
         let top = F::from(self.levels).unwrap_or_else(F::max_value);

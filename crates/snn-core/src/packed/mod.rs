@@ -203,6 +203,19 @@ impl Backend for Packed {
         value.to_f32().mapv(f64::from)
     }
 
+    fn embed(&self, table: &ArrayD<f64>, rows: &ArrayD<usize>) -> Real {
+        Real::given(ORACLE.embed(table, rows))
+    }
+
+    fn compare(&self, x: Input<'_, Self>, table: &ArrayD<f64>, scale: f64) -> Real {
+        let values = match x {
+            Input::Real(x) => x.exact().clone(),
+            Input::Spikes(x) => x.unpack().mapv(f64::from),
+            Input::Counts(x) => x.unpack().mapv(f64::from),
+        };
+        Real::given(ORACLE.compare(Input::Real(&values), table, scale))
+    }
+
     fn synapse(&self, parts: &SynapseParts) -> Arc<PackedSynapse> {
         Arc::new(PackedSynapse::new(parts, self.precision.digits()))
     }

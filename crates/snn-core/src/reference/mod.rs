@@ -8,7 +8,7 @@ mod synapse;
 
 use std::{iter::Sum, marker::PhantomData, ops::AddAssign};
 
-use ndarray::{ArrayD, Axis, IxDyn, LinalgScalar, ScalarOperand};
+use ndarray::{Array2, ArrayD, Axis, Ix2, IxDyn, LinalgScalar, ScalarOperand, linalg};
 use num_traits::Float;
 
 pub(crate) use quantizer::quantized;
@@ -142,6 +142,31 @@ impl<F: Scalar> Backend for Reference<F> {
 
     fn param(&self, _name: &str, value: &Tensor) -> ArrayD<F> {
         self.real(&value.to_f32())
+    }
+
+    fn embed(&self, table: &ArrayD<F>, rows: &ArrayD<usize>) -> Real<F> {
+        let flat: Vec<usize> = rows.iter().copied().collect();
+        let shape = [rows.shape(), &table.shape()[1..]].concat();
+        reshape(&table.select(Axis(0), &flat), &shape)
+    }
+
+    fn compare(&self, x: Input<'_, Self>, table: &ArrayD<F>, scale: f64) -> Real<F> {
+        let x = match x {
+            Input::Real(x) => x.clone(),
+            Input::Spikes(x) => x.mapv(|s| F::of(f64::from(s))),
+            Input::Counts(x) => x.mapv(|n| F::of(f64::from(n))),
+        };
+        let (rows, channels) = (table.shape()[0], table.shape()[1]);
+        let positions = x.len() / channels.max(1);
+        let mut products = Array2::zeros((positions, rows));
+        let flat = reshape(&x, &[positions, channels]);
+        let [flat, table] = [&flat, table].map(|x| match x.view().into_dimensionality::<Ix2>() {
+            Ok(matrix) => matrix,
+            Err(e) => panic!("a table is [rows, C], found {:?}: {e}", x.shape()),
+        });
+        linalg::general_mat_mul(F::of(scale), &flat, &table.t(), F::zero(), &mut products);
+        let outer = &x.shape()[..x.ndim() - 1];
+        reshape(&products.into_dyn(), &[outer, &[rows]].concat())
     }
 
     fn synapse(&self, parts: &SynapseParts) -> ReferenceSynapse<F> {

@@ -3,7 +3,7 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 use super::{BatchNorm, Init, LoadError, Stage, Tensor, Weights};
 use crate::{
     backend::{Backend, Lsq, StageParts, SynapseParts},
-    layer::{IntegerLayer, NeuronLayer, Synapse},
+    layer::{Embedding, IntegerLayer, NeuronLayer, Synapse},
     map::Map,
     neuron::{IntegerNeuron, Neuron},
 };
@@ -86,6 +86,21 @@ impl<'a, B: Backend> Builder<'a, B> {
         let tensor = self.find(name, shape, || self.drawn(name, shape, init))?;
         self.backend.keep(&self.name(name), &tensor);
         Ok(())
+    }
+
+    /// A learned vector for each of `rows` things: `name.weight`, `[rows, channels]`.
+    ///
+    /// # Errors
+    /// As [`Builder::param`].
+    pub fn embedding(
+        &self,
+        name: &str,
+        rows: usize,
+        channels: usize,
+        init: Init,
+    ) -> Result<Embedding<B>, LoadError> {
+        let table = self.sub(name).param("weight", &[rows, channels], init)?;
+        Ok(Embedding::new(self.name(name), [rows, channels], table))
     }
 
     /// A synapse of one stage. Its name is that of its weight.

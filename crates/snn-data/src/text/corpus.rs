@@ -15,7 +15,7 @@ pub struct Corpus {
 }
 
 /// The first of `names` that exists in `dir`, packed by gzip or not.
-fn find(dir: &Path, names: &[&str]) -> PathBuf {
+pub(super) fn find(dir: &Path, names: &[&str]) -> PathBuf {
     let paths = names.iter().flat_map(|n| [dir.join(n), dir.join(format!("{n}.gz"))]);
     paths.into_iter().find(|p| p.is_file()).unwrap_or_else(|| dir.join(names[0]))
 }

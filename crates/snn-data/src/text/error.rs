@@ -54,6 +54,22 @@ pub enum TextError {
         /// Length of a window.
         window: usize,
     },
+    /// Nobody said where the files are.
+    #[error(
+        "the files of {dataset} are needed: name their folder with `--data DIR`, or fetch them with `snn data get {dataset}`"
+    )]
+    NoFolder {
+        /// Dataset.
+        dataset: String,
+    },
+    /// There is no text of that name.
+    #[error("dataset is `{found}`, expected one of {}", known.join(", "))]
+    Dataset {
+        /// What was given.
+        found: String,
+        /// What there is.
+        known: &'static [&'static str],
+    },
     /// The tokenizer refused.
     #[error("the tokenizer failed: {reason}")]
     Tokenizer {

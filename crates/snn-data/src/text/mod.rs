@@ -15,6 +15,8 @@
 mod bpe;
 mod corpus;
 mod error;
+mod examples;
+mod set;
 mod table;
 mod vocabulary;
 
@@ -22,6 +24,8 @@ mod vocabulary;
 pub use bpe::BytePairs;
 pub use corpus::{Corpus, Windows};
 pub use error::TextError;
+pub use examples::{Examples, IGNORED, TextBatch};
+pub use set::{Goal, TextFiles, TextSet, Unit, Vocabulary};
 pub use table::{Columns, Sentence, Sentences};
 pub use vocabulary::{Characters, Words};
 

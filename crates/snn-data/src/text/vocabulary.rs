@@ -26,6 +26,11 @@ impl Characters {
         let numbers = all.iter().zip(0..).map(|(&c, i)| (c, i)).collect();
         Self { names: all.iter().map(char::to_string).collect(), numbers }
     }
+
+    /// The characters in the order of their numbers.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
 }
 
 impl Tokens for Characters {
@@ -75,6 +80,11 @@ impl Words {
         let special = [Self::UNKNOWN, Self::END].into_iter();
         special.chain(ranked.iter().map(|(w, _)| *w)).take(size).for_each(|w| words.add(w));
         words
+    }
+
+    /// The words in the order of their numbers.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     fn add(&mut self, word: &str) {

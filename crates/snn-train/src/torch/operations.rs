@@ -91,6 +91,16 @@ impl Backend for Torch {
         self.store.borrow_mut().carried(name, value);
     }
 
+    fn embed(&self, table: &Tensor, rows: &ArrayD<usize>) -> Real {
+        let rows = to_torch(&rows.mapv(|row| row as i64)).to_device(self.device);
+        Real(Tensor::embedding(table, &rows, -1, false, false))
+    }
+
+    fn compare(&self, x: Input<'_, Self>, table: &Tensor, scale: f64) -> Real {
+        let y = tensor_of(x).matmul(&table.transpose(0, 1));
+        Real(if scale == 1.0 { y } else { y * scale })
+    }
+
     fn synapse(&self, parts: &SynapseParts) -> TorchSynapse {
         TorchSynapse::new(self, parts)
     }
