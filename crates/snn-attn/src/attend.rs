@@ -2,6 +2,7 @@ use ndarray::ArrayD;
 use snn_core::{Backend, Outline, Packed, Signal, outline, reference::Scalar};
 
 use crate::{
+    hashed::HashAttend,
     ssa, statten,
     visible::Visible,
     wta::{self, WinnerTakeAll},
@@ -11,7 +12,7 @@ use crate::{
 
 /// What the attention mechanisms need of a backend. The methods have generic
 /// forms; a backend overrides those that it can do better.
-pub trait Attend: Backend {
+pub trait Attend: HashAttend {
     /// `scale Q (K^T V)` per time step, sample and head: without a softmax the
     /// order of the products is free, and this one costs `N d^2`.
     ///
@@ -176,7 +177,7 @@ impl Attend for Outline {
     }
 }
 
-impl<B: Backend> Attend for snn_core::Unfolded<B> {}
+impl<B: HashAttend> Attend for snn_core::Unfolded<B> {}
 
 /// Brings 64-bit floats in; a border takes 32-bit ones, so in two parts.
 fn bring<B: Backend>(backend: &B, values: &ArrayD<f64>) -> B::Real {

@@ -27,6 +27,7 @@
 
 mod attend;
 pub mod codes;
+mod hashed;
 pub mod heads;
 mod qk;
 mod sdsa;
@@ -38,6 +39,7 @@ mod wta;
 mod xnor;
 
 pub use attend::Attend;
+pub use hashed::{CodeSimilarity, HashAttend, HashFunctions, HashScale};
 pub use qk::{channel_attention, token_attention};
 pub use sdsa::{pool_head_planes, sdsa1};
 pub use similarity::{Agreement, Granularity, Parameterisation, Similarity};

@@ -104,7 +104,9 @@ impl<B: Backend> NeuronLayer<B> {
         spikes
     }
 
-    fn fire(&self, pass: &mut Pass<'_, B>, current: &B::Real) -> B::Spikes {
+    /// As [`NeuronLayer::forward`], for spikes that are not yet what the layer
+    /// gives: the probe is not told.
+    pub fn fire(&self, pass: &mut Pass<'_, B>, current: &B::Real) -> B::Spikes {
         let v = pass.membrane(&self.name);
         let (spikes, v) = pass.backend.fire(&self.neuron, self.leak.as_ref(), current, v.as_ref());
         pass.keep_membrane(&self.name, v);

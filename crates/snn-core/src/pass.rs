@@ -139,6 +139,24 @@ pub enum Event<'a, B: Backend> {
         /// Heads that the channels are split into.
         heads: usize,
     },
+    /// Tokens were hashed to codes.
+    Hash {
+        /// Name of the attention.
+        name: &'a str,
+        /// Tokens of queries and keys, `[T, B, positions..., C]`.
+        tokens: [&'a B::Real; 2],
+        /// What the bits of the codes of both are the signs of, head by head and
+        /// in each scale by scale: `[T, B, positions..., heads sum(bits)]`.
+        signs: [&'a B::Real; 2],
+        /// Heads that tokens and codes are split into.
+        heads: usize,
+        /// Bits of each scale.
+        bits: &'a [usize],
+        /// Learned weights of the scales before their softmax, `[scales]`.
+        scales: Option<&'a B::Param>,
+        /// Learned delays in steps, `[heads, sum(bits)]`.
+        delays: Option<&'a B::Param>,
+    },
     /// A block or an embedding is done.
     Output {
         /// Name of the module.

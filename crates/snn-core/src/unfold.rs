@@ -51,6 +51,11 @@ impl<B> Unfolded<B> {
     pub const fn new(backend: B) -> Self {
         Self { backend }
     }
+
+    /// The backend below.
+    pub const fn below(&self) -> &B {
+        &self.backend
+    }
 }
 
 /// Currents, membranes, logits of the backend below.
@@ -84,6 +89,18 @@ pub struct Synapse<B: Backend> {
 
 macro_rules! signal {
     ($name:ident) => {
+        impl<B: Backend> $name<B> {
+            /// What the backend below computed.
+            pub const fn new(below: B::$name) -> Self {
+                Self(below)
+            }
+
+            /// As the backend below knows it.
+            pub const fn below(&self) -> &B::$name {
+                &self.0
+            }
+        }
+
         impl<B: Backend> Clone for $name<B> {
             fn clone(&self) -> Self {
                 Self(self.0.clone())

@@ -44,6 +44,6 @@ pub use codes::{BitCodes, CodesError, hamming, overlap};
 pub use error::HashError;
 pub use rbf::{Fit, Hashed, KernelHash, straight_through};
 pub use resolution::{Grid, temporal_difference, window_mean};
-pub use scales::{Fusion, MultiBandwidth, MultiCodes, PairHashed, Scale, softmax};
+pub use scales::{Fusion, MultiBandwidth, MultiCodes, Scale, SidesHashed, softmax};
 pub use search::{IndexError, MultiIndex, Neighbor, Scan, top_k};
 pub use snn_core::packed::Isa;

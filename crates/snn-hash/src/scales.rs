@@ -32,22 +32,20 @@ pub struct Scale<F> {
     pub projection: Array3<F>,
 }
 
-/// What several scales made of queries and keys.
+/// What several scales made of tokens that share a bandwidth: queries and keys, or both at once.
 #[derive(Clone, Debug)]
-pub struct PairHashed<F> {
-    /// Mean squared distance over queries, keys and support points, `[B, H]`.
+pub struct SidesHashed<F> {
+    /// Mean squared distance over the tokens of all sides and the support points, `[B, H]`.
     pub bandwidth: Array2<F>,
-    /// What the signs of the queries are taken of, scale by scale `[B, H, N, b]`.
-    pub queries: Vec<Array4<F>>,
-    /// The same for keys, `[B, H, M, b]`.
-    pub keys: Vec<Array4<F>>,
+    /// What the signs of each side are taken of, scale by scale `[B, H, N, b]`.
+    pub signs: Vec<Vec<Array4<F>>>,
 }
 
-impl<F: Scalar> PairHashed<F> {
-    /// Codes of queries and keys, each a token after the other as in `[B, H, N]`.
-    pub fn codes(&self) -> [MultiCodes; 2] {
-        [&self.queries, &self.keys]
-            .map(|side| MultiCodes { scales: side.iter().map(codes).collect() })
+impl<F: Scalar> SidesHashed<F> {
+    /// Codes of each side, a token after the other as in `[B, H, N]`.
+    pub fn codes(&self) -> Vec<MultiCodes> {
+        let side = |side: &Vec<Array4<F>>| MultiCodes { scales: side.iter().map(codes).collect() };
+        self.signs.iter().map(side).collect()
     }
 }
 
@@ -78,22 +76,23 @@ impl<F: Scalar> MultiBandwidth<F> {
         &self.scales
     }
 
-    /// Hashes queries `[B, H, N, D]` and keys `[B, H, M, D]` with one bandwidth for both, so that
-    /// their codes can be compared.
+    /// Hashes sides such as queries `[B, H, N, D]` and keys `[B, H, M, D]` with one bandwidth for
+    /// all, so that their codes can be compared.
     ///
     /// # Panics
     /// If heads or channels differ from those of the support points.
-    pub fn hash(&self, queries: ArrayView4<'_, F>, keys: ArrayView4<'_, F>) -> PairHashed<F> {
-        let distances = self.distances([queries, keys]);
-        let bandwidth = bandwidth(&distances.each_ref());
-        let [queries, keys] = distances.map(|distances| {
+    pub fn hash(&self, sides: &[ArrayView4<'_, F>]) -> SidesHashed<F> {
+        let distances = self.distances(sides);
+        let bandwidth = bandwidth(&distances.iter().collect::<Vec<_>>());
+        let signs = |distances: &Array4<F>| {
             let y = |scale: &Scale<F>| {
-                let features = features(&distances, &bandwidth.mapv(|s| s * scale.multiplier));
+                let features = features(distances, &bandwidth.mapv(|s| s * scale.multiplier));
                 project(&centred(features, &scale.centre), &scale.projection)
             };
             self.scales.iter().map(y).collect()
-        });
-        PairHashed { bandwidth, queries, keys }
+        };
+        let signs = distances.iter().map(signs).collect();
+        SidesHashed { bandwidth, signs }
     }
 
     /// Centres every scale on the mean feature of these keys.
@@ -101,8 +100,8 @@ impl<F: Scalar> MultiBandwidth<F> {
     /// # Panics
     /// If heads or channels differ from those of the support points.
     pub fn centre_on(mut self, queries: ArrayView4<'_, F>, keys: ArrayView4<'_, F>) -> Self {
-        let distances = self.distances([queries, keys]);
-        let bandwidth = bandwidth(&distances.each_ref());
+        let distances = self.distances(&[queries, keys]);
+        let bandwidth = bandwidth(&distances.iter().collect::<Vec<_>>());
         for scale in &mut self.scales {
             let of_keys = features(&distances[1], &bandwidth.mapv(|s| s * scale.multiplier));
             scale.centre = mean_of_tokens(&of_keys);
@@ -110,8 +109,8 @@ impl<F: Scalar> MultiBandwidth<F> {
         self
     }
 
-    fn distances(&self, sides: [ArrayView4<'_, F>; 2]) -> [Array4<F>; 2] {
-        sides.map(|x| squared_distances(&normalize(x).0, &self.support))
+    fn distances(&self, sides: &[ArrayView4<'_, F>]) -> Vec<Array4<F>> {
+        sides.iter().map(|x| squared_distances(&normalize(x.view()).0, &self.support)).collect()
     }
 }
 

@@ -64,8 +64,10 @@ proptest! {
         let scale = Scale { multiplier: c, centre: array![[0.0, 0.0], [0.0, 0.0]], projection };
         let hash = MultiBandwidth::new(support, vec![scale]).unwrap();
         let hash = hash.centre_on(x.view(), x.view());
-        let [queries, keys] = hash.hash(x.view(), x.view()).codes();
-        prop_assert_eq!(queries, keys);
+        let codes = hash.hash(&[x.view(), x.view()]).codes();
+        prop_assert_eq!(&codes[0], &codes[1]);
+        // A side that is both has the same bandwidth.
+        prop_assert_eq!(hash.hash(&[x.view()]).codes(), &codes[..1]);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 mod attention;
 mod check;
 pub mod e_spikeformer;
+pub mod ecoformer;
+pub mod efficient;
 pub mod golden;
 mod membrane_shortcut;
 pub mod meta_spikeformer;

@@ -146,7 +146,19 @@ impl Config {
     /// # Errors
     /// [`LoadError`] if the configuration is contradictory or tensors do not
     /// fit it.
-    pub fn build<B: Attend>(&self, from: &Builder<'_, B>) -> Result<Spikformer<B>, LoadError> {
+    pub fn build<B: Attend + 'static>(
+        &self,
+        from: &Builder<'_, B>,
+    ) -> Result<Spikformer<B>, LoadError> {
+        self.build_with(from, &|from| Ok(Box::new(SpikingSelfAttention::new(self, from)?)))
+    }
+
+    /// Builds the network with another attention in its blocks.
+    pub(crate) fn build_with<B: Backend>(
+        &self,
+        from: &Builder<'_, B>,
+        attention: &BuildAttention<'_, B>,
+    ) -> Result<Spikformer<B>, LoadError> {
         self.validate()?;
         let tokens = self.image[0] / 16 * (self.image[1] / 16);
         if self.variant == Variant::Dvs {
@@ -158,7 +170,7 @@ impl Config {
             time_steps: self.time_steps,
             patch_embed: PatchSplitting::new(self, &from.sub("patch_embed"))?,
             blocks: (0..self.depth)
-                .map(|i| Block::new(self, &blocks.sub(i)))
+                .map(|i| Block::new(self, &blocks.sub(i), attention))
                 .collect::<Result<_, _>>()?,
             head: from.synapse(
                 Stage::linear("head", self.dim, self.classes)
@@ -208,7 +220,7 @@ pub struct Spikformer<B: Backend> {
     head: Synapse<B>,
 }
 
-impl<B: Attend> Network<B> for Spikformer<B> {
+impl<B: Backend> Network<B> for Spikformer<B> {
     fn forward(&self, pass: &mut Pass<'_, B>, input: &Frames<B>) -> B::Real {
         let mut x = self.patch_embed.forward(pass, input, self.time_steps);
         pass.output("patch_embed", &x);
@@ -270,13 +282,27 @@ impl<B: Backend> PatchSplitting<B> {
     }
 }
 
+/// The attention of a block.
+pub(crate) trait Attention<B: Backend> {
+    /// Counts `[T, B, positions..., D]` in, spikes out.
+    fn forward(&self, pass: &mut Pass<'_, B>, x: &B::Counts) -> B::Spikes;
+}
+
+/// Builds the attention of a block.
+pub(crate) type BuildAttention<'a, B> =
+    dyn Fn(&Builder<'_, B>) -> Result<Box<dyn Attention<B>>, LoadError> + 'a;
+
 struct Block<B: Backend> {
-    attn: SpikingSelfAttention<B>,
+    attn: Box<dyn Attention<B>>,
     mlp: [(Synapse<B>, NeuronLayer<B>); 2],
 }
 
-impl<B: Attend> Block<B> {
-    fn new(cfg: &Config, from: &Builder<'_, B>) -> Result<Self, LoadError> {
+impl<B: Backend> Block<B> {
+    fn new(
+        cfg: &Config,
+        from: &Builder<'_, B>,
+        attention: &BuildAttention<'_, B>,
+    ) -> Result<Self, LoadError> {
         norm_unused(from, "norm1", cfg.dim)?;
         norm_unused(from, "norm2", cfg.dim)?;
         let (mlp, hidden) = (from.sub("mlp"), cfg.dim * cfg.mlp_ratio);
@@ -286,7 +312,7 @@ impl<B: Attend> Block<B> {
             Ok((synapse, mlp.neuron(&lif, Neuron::lif(2.0))?))
         };
         Ok(Self {
-            attn: SpikingSelfAttention::new(cfg, &from.sub("attn"))?,
+            attn: attention(&from.sub("attn"))?,
             mlp: [layer("fc1", [cfg.dim, hidden])?, layer("fc2", [hidden, cfg.dim])?],
         })
     }
@@ -335,8 +361,9 @@ impl<B: Attend> SpikingSelfAttention<B> {
             proj_lif,
         })
     }
+}
 
-    /// Counts `[T, B, positions..., D]` in, spikes out.
+impl<B: Attend> Attention<B> for SpikingSelfAttention<B> {
     fn forward(&self, pass: &mut Pass<'_, B>, x: &B::Counts) -> B::Spikes {
         let [q, k, v] = &self.qkv.each_ref().map(|(synapse, lif)| {
             let current = synapse.forward(pass, x);

@@ -5,7 +5,7 @@ use snn_attn::Attend;
 use snn_core::{Builder, LoadError, Outline, Weights};
 
 use crate::{
-    e_spikeformer, meta_spikeformer,
+    e_spikeformer, efficient, meta_spikeformer,
     network::{InputShape, Network},
     qkformer, qsd_transformer, spike_driven_transformer, spikformer, statten,
 };
@@ -28,6 +28,8 @@ pub enum Config {
     Qkformer(qkformer::Config),
     /// STAtten, CVPR 2025.
     Statten(statten::Config),
+    /// Efficient spiking transformer: attention on kernel hashes, ours.
+    EfficientSpikingTransformer(efficient::Config),
 }
 
 impl Config {
@@ -41,6 +43,7 @@ impl Config {
             Self::QsdTransformer(_) => "qsd-transformer",
             Self::Qkformer(_) => "qkformer",
             Self::Statten(_) => "statten",
+            Self::EfficientSpikingTransformer(_) => "efficient-spiking-transformer",
         }
     }
 
@@ -54,6 +57,7 @@ impl Config {
             Self::QsdTransformer(config) => config.input(),
             Self::Qkformer(config) => config.input(),
             Self::Statten(config) => config.input(),
+            Self::EfficientSpikingTransformer(config) => config.input(),
         }
     }
 
@@ -67,6 +71,7 @@ impl Config {
             Self::QsdTransformer(config) => config.classes,
             Self::Qkformer(config) => config.classes,
             Self::Statten(config) => config.classes,
+            Self::EfficientSpikingTransformer(config) => config.host.classes,
         }
     }
 
@@ -87,6 +92,7 @@ impl Config {
             Self::QsdTransformer(config) => Box::new(config.build(from)?),
             Self::Qkformer(config) => Box::new(config.build(from)?),
             Self::Statten(config) => Box::new(config.build(from)?),
+            Self::EfficientSpikingTransformer(config) => Box::new(config.build(from)?),
         })
     }
 
@@ -172,6 +178,7 @@ impl Preset {
         presets.extend(qsd_transformer::presets());
         presets.extend(qkformer::presets());
         presets.extend(statten::presets());
+        presets.extend(efficient::presets());
         presets
     }
 

@@ -10,7 +10,7 @@ mod sent;
 
 use std::collections::BTreeMap;
 
-use binary::{any_binary, qkformer, spike_driven, statten};
+use binary::{any_binary, efficient, qkformer, spike_driven, statten};
 use lively::{images, lively};
 use ndarray::{ArrayD, Axis, concatenate};
 use proptest::prelude::*;
@@ -122,7 +122,9 @@ proptest! {
     }
 
     #[test]
-    fn packed_spikes_are_those_of_the_reference(config in any_binary(), seed: u64) {
+    fn packed_spikes_are_those_of_the_reference(
+        config in prop_oneof![any_binary(), efficient()], seed: u64,
+    ) {
         let (weights, images) = (lively(&config, seed), images(&config, seed));
         let mut reference = run(&config, &weights, &images);
         let mut packed = run_on(&Packed::new(Precision::Exact), &config, &weights, &images);

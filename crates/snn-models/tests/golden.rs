@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use snn_core::Reference;
+use snn_core::{Packed, Reference, packed::Precision};
 use snn_models::golden::{Golden, Recording};
 
 fn folder() -> Option<PathBuf> {
@@ -82,10 +82,30 @@ fn winner_take_all() {
     let recording = Recording::load(&folder.join("wta-attention-a.safetensors")).unwrap();
     for comparison in [
         recording.compare(&Reference::<f64>::new()).unwrap(),
-        recording.compare(&snn_core::Packed::default()).unwrap(),
+        recording.compare(&Packed::default()).unwrap(),
     ] {
         let failures: Vec<_> = comparison.failures().collect();
         assert!(failures.is_empty(), "{}: {failures:?}", comparison.backend);
         assert_eq!(comparison.differences.len(), 10);
+    }
+}
+
+#[test]
+fn hashing_and_attention_on_codes() {
+    let Some(folder) = folder() else { return };
+    for (name, compared) in [
+        ("ecoformer-hash-a", 4),
+        ("multi-scale-hash-a", 14),
+        ("temporal-alignment-a", 7),
+        ("lsh-attention-a", 1),
+    ] {
+        let recording = Recording::load(&folder.join(name).with_extension("safetensors")).unwrap();
+        let reference = recording.compare(&Reference::<f64>::new()).unwrap();
+        let packed = recording.compare(&Packed::new(Precision::Exact)).unwrap();
+        for comparison in [reference, packed] {
+            let failures: Vec<_> = comparison.failures().collect();
+            assert!(failures.is_empty(), "{name} on {}: {failures:?}", comparison.backend);
+            assert_eq!(comparison.differences.len(), compared, "{name}");
+        }
     }
 }

@@ -15,7 +15,8 @@ use pyramids::{any, integer, meta};
 use sent::Sent;
 use snn_attn::{Attend, Similarity};
 use snn_core::{
-    Backend, Builder, Event, LoadError, Outline, Pass, Probe, Reference, Tensor, Unfolded, outline,
+    Backend, Builder, Event, LoadError, Outline, Pass, Probe, Reference, Signal, Tensor, Unfolded,
+    outline,
 };
 use snn_models::{Config, Frames, Network, golden::Golden, meta_spikeformer, qsd_transformer};
 
@@ -32,6 +33,7 @@ impl<B: Backend> Probe<B> for Shapes {
             Event::Product { name, left, .. } => (name, left.shape()),
             Event::Neuron { name, output, .. } => (name, output.shape()),
             Event::Attention { name, q, .. } => (name, q.shape()),
+            Event::Hash { name, signs: [y, _], .. } => (name, y.shape()),
             Event::Output { name, x } => (name, x.shape()),
         };
         self.0.push((name.to_owned(), shape));

@@ -17,7 +17,7 @@ use snn_models::Config;
 use snn_train::{Precision, Torch};
 
 fn any() -> impl Strategy<Value = Config> {
-    prop_oneof![binary::any_binary(), pyramids::any()]
+    prop_oneof![4 => binary::any_binary(), 1 => binary::efficient(), 2 => pyramids::any()]
 }
 
 proptest! {

@@ -39,9 +39,14 @@ impl<F: Scalar> Delays<F> {
     /// Keeps delays within 4 steps, and within what `steps` time steps hold; with `causal` none
     /// looks ahead. To be called after every step of training.
     pub fn clamped(self, steps: usize, causal: bool) -> Self {
-        let reach = F::of(REACH.min(steps.saturating_sub(1)) as f64);
-        let least = if causal { F::zero() } else { -reach };
-        Self { delta: self.delta.mapv_into(|delta| delta.max(least).min(reach)) }
+        let (least, most) = Self::range(steps, causal);
+        Self { delta: self.delta.mapv_into(|delta| delta.max(F::of(least)).min(F::of(most))) }
+    }
+
+    /// Least and greatest delay in steps where there are so many; see [`Delays::clamped`].
+    pub fn range(steps: usize, causal: bool) -> (f64, f64) {
+        let reach = REACH.min(steps.saturating_sub(1)) as f64;
+        (if causal { 0.0 } else { -reach }, reach)
     }
 
     /// The mean of `|delta|` in steps, what the alignment loss penalises.

@@ -29,7 +29,7 @@ impl PartialOrd for Weighed {
 }
 
 /// The keys of the `keep` greatest weights in order, ties by lowest index.
-pub(super) fn heaviest(weights: &[f64], keep: NonZeroUsize) -> Vec<usize> {
+pub(crate) fn heaviest(weights: &[f64], keep: NonZeroUsize) -> Vec<usize> {
     let keep = keep.get();
     if keep >= weights.len() {
         return (0..weights.len()).collect();
@@ -55,7 +55,7 @@ pub(super) fn heaviest(weights: &[f64], keep: NonZeroUsize) -> Vec<usize> {
 /// `sum w v / sum w` over the `keep` heaviest, or all; zeros where no weight is above zero.
 ///
 /// `weights` are those of the first values: `[seen]`, `values` `[tokens, width]`, `out` `[width]`.
-pub(super) fn mean_of_heaviest<F: Scalar>(
+pub(crate) fn mean_of_heaviest<F: Scalar>(
     weights: &[f64],
     keep: Option<NonZeroUsize>,
     values: ArrayView2<'_, F>,

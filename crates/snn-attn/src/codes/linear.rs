@@ -21,7 +21,7 @@ const QUERIES: usize = 128;
 ///
 /// A query selects one row of each group once the rows of its own groups are made of them; so keys
 /// and queries cost `bits / 4` additions of a row each.
-pub(super) struct Sums<F> {
+pub(crate) struct Sums<F> {
     bits: usize,
     /// `width + 1`.
     row: usize,
@@ -31,7 +31,7 @@ pub(super) struct Sums<F> {
 impl<F: Scalar> Sums<F> {
     /// # Panics
     /// If there is no value for every key.
-    pub(super) fn new(keys: &BitCodes, values: ArrayView2<'_, F>) -> Self {
+    pub(crate) fn new(keys: &BitCodes, values: ArrayView2<'_, F>) -> Self {
         assert_eq!(keys.len(), values.nrows(), "a value for every key");
         let (bits, row) = (keys.bits(), values.ncols() + 1);
         let length = bits.div_ceil(GROUP) * ENTRIES * row;
@@ -57,7 +57,7 @@ impl<F: Scalar> Sums<F> {
     ///
     /// # Panics
     /// If queries and keys differ in width.
-    pub(super) fn attend(&self, queries: &BitCodes, similarity: &PerBit<F>) -> Array2<F> {
+    pub(crate) fn attend(&self, queries: &BitCodes, similarity: &PerBit<F>) -> Array2<F> {
         assert_eq!(queries.bits(), self.bits, "queries as wide as the keys");
         let (table, row) = (self.of_queries(similarity), self.row);
         let mut out = vec![F::zero(); queries.len() * row];
@@ -100,7 +100,7 @@ impl<F: Scalar> Sums<F> {
 
 /// `sum w v / sum w` from the numerators and, in the last column, the denominators; zeros where
 /// that is not above zero.
-pub(super) fn divided<F: Scalar>(sums: &Array2<F>) -> Array2<F> {
+pub(crate) fn divided<F: Scalar>(sums: &Array2<F>) -> Array2<F> {
     let width = sums.ncols() - 1;
     let mut out = sums.slice(s![.., ..width]).to_owned();
     for (mut out, &denominator) in out.outer_iter_mut().zip(sums.column(width)) {

@@ -23,7 +23,7 @@ pub enum Measure {
 
 impl Measure {
     /// As a sum over bits.
-    pub(super) fn per_bit<F: Scalar>(self) -> PerBit<F> {
+    pub(crate) fn per_bit<F: Scalar>(self) -> PerBit<F> {
         let (one, zero) = (F::one(), F::zero());
         let (neither, constant) = match self {
             Self::Coincidence => (zero, zero),
@@ -36,16 +36,16 @@ impl Measure {
 
 /// A similarity that is a sum over bits, plus a constant.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PerBit<F> {
-    pub(super) both: F,
-    pub(super) neither: F,
-    pub(super) differ: F,
-    pub(super) constant: F,
+pub(crate) struct PerBit<F> {
+    pub(crate) both: F,
+    pub(crate) neither: F,
+    pub(crate) differ: F,
+    pub(crate) constant: F,
 }
 
 impl<F: Scalar> PerBit<F> {
     /// From the bits of a code, those set in the query and the key, and those that differ.
-    pub(super) fn weigh(&self, bits: u32, [query, key]: [u32; 2], differ: u32) -> F {
+    pub(crate) fn weigh(&self, bits: u32, [query, key]: [u32; 2], differ: u32) -> F {
         let both = (query + key - differ) / 2;
         let of = |count: u32| F::of(f64::from(count));
         self.both * of(both)
@@ -56,6 +56,6 @@ impl<F: Scalar> PerBit<F> {
 }
 
 /// Set bits of every code.
-pub(super) fn ones(codes: &BitCodes) -> Vec<u32> {
+pub(crate) fn ones(codes: &BitCodes) -> Vec<u32> {
     codes.iter().map(|code| code.iter().map(|word| word.count_ones()).sum()).collect()
 }

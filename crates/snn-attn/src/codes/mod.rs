@@ -38,6 +38,10 @@ use rayon::prelude::*;
 use snn_core::reference::Scalar;
 use snn_hash::BitCodes;
 
+pub(crate) use heaviest::heaviest;
+pub(crate) use linear::Sums;
+pub(crate) use measure::{PerBit, ones};
+
 pub use delays::{DelayGradients, Delays};
 pub use hamming::HammingAttention;
 pub use kernel_hash::{Bias, KernelHashAttention};

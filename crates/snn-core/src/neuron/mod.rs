@@ -77,6 +77,17 @@ pub enum Reset {
     Soft,
 }
 
+/// No neuron but a sign: a spike where the current is above zero, without
+/// memory. Backwards it is the straight-through sign of binary codes, 1 between
+/// -1 and 1, for a code that steps from -1 to +1: half of it for spikes.
+pub const SIGN: Neuron = Neuron {
+    charge: Charge::Leaky { tau: 1.0, decay_input: true },
+    // The least normal number of both float types: zero is not above zero.
+    threshold: f32::MIN_POSITIVE as f64,
+    surrogate: Surrogate::Rectangle { width: 2.0 },
+    ..Neuron::integrate_and_fire()
+};
+
 impl Neuron {
     /// The neuron of the published spiking transformers: threshold 1, hard
     /// reset to 0, input decays, reset detached, sigmoid surrogate with

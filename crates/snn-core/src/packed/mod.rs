@@ -115,6 +115,11 @@ impl Packed {
         Self { isa, precision }
     }
 
+    /// Brings numbers in, exactly; any shape.
+    pub fn real_f64(&self, values: ArrayD<f64>) -> Real {
+        Real::given(values)
+    }
+
     /// What it promises.
     pub const fn precision(&self) -> Precision {
         self.precision

@@ -25,13 +25,13 @@ fn codes_of_every_scale() {
     let Some(file) = File::open("multi-scale-hash-a") else { return };
     let hash = hash(&file);
     let (q, k) = (file.get::<Ix4>("q"), file.get::<Ix4>("k"));
-    let hashed = hash.hash(q.view(), k.view());
+    let hashed = hash.hash(&[q.view(), k.view()]);
     close(&hashed.bandwidth, &file.get::<Ix2>("sigma"), 1e-5);
-    let [queries, keys] = hashed.codes();
+    let codes = hashed.codes();
     for i in 0..3 {
-        close(&hashed.queries[i], &file.get(&format!("s{i}.pre_q")), 1e-5);
-        close(&hashed.keys[i], &file.get(&format!("s{i}.pre_k")), 1e-5);
-        for (codes, side) in [(&queries, "q"), (&keys, "k")] {
+        close(&hashed.signs[0][i], &file.get(&format!("s{i}.pre_q")), 1e-5);
+        close(&hashed.signs[1][i], &file.get(&format!("s{i}.pre_k")), 1e-5);
+        for (codes, side) in [(&codes[0], "q"), (&codes[1], "k")] {
             let codes = &codes.scales()[i];
             assert_eq!(codes.words(), file.words(&format!("s{i}.packed_{side}")));
             let mut signs = Array2::<f64>::zeros((codes.len(), codes.bits()));
@@ -49,14 +49,15 @@ fn codes_of_every_scale() {
 #[test]
 fn fused_similarities() {
     let Some(file) = File::open("multi-scale-hash-a") else { return };
-    let hashed = hash(&file).hash(file.get::<Ix4>("q").view(), file.get::<Ix4>("k").view());
+    let hashed = hash(&file).hash(&[file.get::<Ix4>("q").view(), file.get::<Ix4>("k").view()]);
     let alpha = softmax(file.get::<Ix1>("scale_logits").as_slice().unwrap());
     close(&alpha.clone().into(), &file.get::<Ix1>("alpha"), 1e-6);
     let fusion = Fusion::Weighted(alpha);
-    let [queries, keys] = hashed.codes();
+    let codes = hashed.codes();
+    let (queries, keys) = (&codes[0], &codes[1]);
     let expected = file.get::<Ix4>("similarity");
     let (_, heads, n, m) = expected.dim();
-    let all = queries.similarities(&keys, &fusion);
+    let all = queries.similarities(keys, &fusion);
     for h in 0..heads {
         let (rows, columns) = (h * n..(h + 1) * n, h * m..(h + 1) * m);
         let found = all.slice(s![rows.clone(), columns.clone()]);

@@ -5,6 +5,7 @@
 //! (outputs), `rate.*` (share of outputs that are not zero) and `level.*` (mean
 //! output); its metadata names the `system`, the `variant` and the `config`.
 
+mod codes;
 mod heads;
 mod recorded;
 mod wta;
@@ -20,7 +21,7 @@ use snn_attn::Attend;
 use snn_core::{Event, Input, LoadError, Pass, Probe, Tensor, Weights};
 
 use self::recorded::Recorded;
-pub use self::{wta::WinnerTakeAllRecording, xnor::Similarities};
+pub use self::{codes::CodesRecording, wta::WinnerTakeAllRecording, xnor::Similarities};
 use crate::{network::Frames, spike_driven_transformer::SpikeMode, spikformer, zoo::Config};
 
 /// A golden file of any kind.
@@ -32,6 +33,8 @@ pub enum Recording {
     Xnor(Similarities),
     /// Of winner-take-all attention.
     WinnerTakeAll(WinnerTakeAllRecording),
+    /// Of hashing, and of attention on codes.
+    Codes(CodesRecording),
 }
 
 impl Recording {
@@ -46,6 +49,9 @@ impl Recording {
             Some("wta-attention") => {
                 Ok(Self::WinnerTakeAll(WinnerTakeAllRecording::new(path, file)?))
             }
+            Some(
+                "ecoformer-hash" | "multi-scale-hash" | "temporal-alignment" | "lsh-attention",
+            ) => Ok(Self::Codes(CodesRecording::new(path, file)?)),
             _ => Ok(Self::Network(Golden::new(path, file)?.into())),
         }
     }
@@ -59,6 +65,7 @@ impl Recording {
             Self::Network(golden) => golden.compare(backend),
             Self::Xnor(similarities) => similarities.compare(backend),
             Self::WinnerTakeAll(recording) => recording.compare(backend),
+            Self::Codes(recording) => recording.compare(backend),
         }
     }
 }
@@ -110,6 +117,16 @@ pub enum GoldenError {
     Missing {
         /// The tensor.
         name: String,
+    },
+    /// A tensor has other axes than expected.
+    #[error("golden file: tensor `{name}` has {found} axes, expected {expected}")]
+    Axes {
+        /// The tensor.
+        name: String,
+        /// Axes that it should have.
+        expected: usize,
+        /// Axes that it has.
+        found: usize,
     },
 }
 

@@ -1,9 +1,11 @@
 //! Small networks whose queries, keys and values are spikes.
 
 use proptest::{collection::vec, prelude::*};
-use snn_attn::{Granularity, Parameterisation, Similarity};
+use snn_attn::{Granularity, Parameterisation, Similarity, codes::Measure};
 use snn_models::{
-    Config, qkformer,
+    Config,
+    efficient::{self, Attention, Coding, DelayMode, Fusion, Hashed},
+    qkformer,
     spike_driven_transformer::{self as sdt, Pooling, SpikeMode},
     spikformer, statten,
 };
@@ -129,6 +131,49 @@ pub fn qkformer() -> impl Strategy<Value = qkformer::Config> {
             }
         },
     )
+}
+
+/// Any efficient spiking transformer.
+pub fn efficient() -> impl Strategy<Value = Config> {
+    let host = (1..=2usize, 1..=2usize, 1..=2usize, 1..=4usize);
+    let coding = prop_oneof![Just(Coding::Rate), Just(Coding::Latency), Just(Coding::Hybrid)];
+    let delays = prop_oneof![Just(DelayMode::Off), Just(DelayMode::Free), Just(DelayMode::Causal)];
+    let measure = prop_oneof![
+        Just(Measure::Coincidence),
+        (0..3u32).prop_map(|offset| Measure::Match { offset }),
+    ];
+    // Widths below, at and past a machine word.
+    let bits = prop_oneof![1..=9usize, 63..=66usize];
+    let scales = vec((bits, prop_oneof![Just(0.25), Just(1.0), Just(4.0)]), 1..=3);
+    let flags = (any::<[bool; 2]>(), prop_oneof![Just(None), (1..5usize).prop_map(Some)]);
+    let hashed = (scales, 1..=5usize, coding, delays, measure, flags).prop_map(
+        |(scales, points, coding, delays, measure, ([shared, concat], keep))| {
+            let (bits, bandwidths) = scales.into_iter().unzip();
+            Attention::Hashed(Hashed {
+                bits,
+                bandwidths,
+                fusion: if concat { Fusion::Concat } else { Fusion::Weighted },
+                points,
+                shared,
+                coding,
+                measure,
+                keep: keep.and_then(std::num::NonZeroUsize::new),
+                delays,
+            })
+        },
+    );
+    let attention = prop_oneof![1 => Just(Attention::Softmax), 7 => hashed];
+    (host, attention).prop_map(|((y, x, wide, time_steps), attention)| {
+        let host = spikformer::Config {
+            image: [4 * y, 4 * x],
+            in_channels: 1,
+            classes: 3,
+            mlp_ratio: 1,
+            time_steps,
+            ..spikformer::Config::cifar(1, 8 * wide, wide)
+        };
+        Config::EfficientSpikingTransformer(efficient::Config { host, attention })
+    })
 }
 
 /// Any network of these systems.

@@ -1,5 +1,7 @@
 //! What training minimises. Every loss is a scalar tensor to run backwards from.
 
+pub mod codes;
+
 use tch::{Kind, Reduction, Tensor};
 
 /// `ignore_index` of libtorch; no class has it.

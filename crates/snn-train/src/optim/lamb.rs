@@ -75,7 +75,7 @@ impl Optimizer for Lamb {
                 direction += &slot.parameter * weight_decay;
                 direction *= trust(&slot.parameter, &direction, trust_clip);
             }
-            let _ = slot.parameter.g_sub_(&(direction * lr));
+            let _ = slot.parameter.g_sub_(&(direction * (lr * slot.pace())));
         }
     }
 

@@ -50,7 +50,7 @@ impl Optimizer for Sgd {
             let _ = buffer.g_mul_scalar_(momentum).g_add_(&gradient);
             let direction =
                 if nesterov { gradient + &*buffer * momentum } else { buffer.shallow_clone() };
-            let _ = slot.parameter.g_sub_(&(direction * lr));
+            let _ = slot.parameter.g_sub_(&(direction * (lr * slot.pace())));
         }
     }
 

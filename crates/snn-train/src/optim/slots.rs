@@ -116,8 +116,18 @@ impl<const N: usize> Slot<N> {
     }
 
     /// Whether the parameter decays, where vectors and numbers (biases,
-    /// BatchNorms, leaks) do only `with_vectors`.
+    /// BatchNorms, leaks) do only `with_vectors`, and delays never.
     pub(super) fn decays(&self, with_vectors: bool) -> bool {
-        with_vectors || self.parameter.dim() > 1
+        (with_vectors || self.parameter.dim() > 1) && !self.is_delay()
+    }
+
+    /// What the learning rate is multiplied by. Delays are numbers of time
+    /// steps, ten times as large as weights.
+    pub(super) fn pace(&self) -> f64 {
+        if self.is_delay() { 10.0 } else { 1.0 }
+    }
+
+    fn is_delay(&self) -> bool {
+        self.name.rsplit('.').next() == Some("delays")
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use snn_data::{Augment, EventSettings, Settings, SoundSettings};
 use tch::Tensor;
 
-use super::{RunError, overrides};
+use super::{CodesConfig, RunError, overrides};
 use crate::{
     loss,
     optim::{AdamW, AdamWOptions, Cosine, Lamb, LambOptions, Optimizer, Sgd, SgdOptions},
@@ -48,6 +48,9 @@ pub struct Config {
     /// What is learned from a network that was trained before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distill: Option<DistillConfig>,
+    /// What the codes of a network cost, and its spikes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codes: Option<CodesConfig>,
     /// How recordings of events become frames, for a dataset of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<EventSettings>,
@@ -227,7 +230,7 @@ impl Config {
 
     /// Checks the numbers that no part of a run checks for itself.
     fn validate(&self) -> Result<(), RunError> {
-        let Self { epochs, batch, seed, clip, schedule, loss, distill, augment, .. } = self;
+        let Self { epochs, batch, seed, clip, schedule, loss, distill, codes, augment, .. } = self;
         let check = |key, ok: bool, found: &dyn ToString, expected| {
             let wrong = || RunError::Value { key, found: found.to_string(), expected };
             if ok { Ok(()) } else { Err(wrong()) }
@@ -254,6 +257,19 @@ impl Config {
             let tau = tau.unwrap_or(1.0);
             check("distill.tau", tau > 0.0 && tau.is_finite(), &tau, "a finite number above 0")?;
             check("distill.tokens", not_negative(*tokens), tokens, "a finite number, 0 or more")?;
+        }
+        if let Some(codes) = codes {
+            for (key, value) in codes.numbers() {
+                check(key, not_negative(value), &value, "a finite number, 0 or more")?;
+            }
+            for (key, value) in [("codes.gamma", codes.gamma), ("codes.gamma_neg", codes.gamma_neg)]
+            {
+                check(key, (-1.0..=1.0).contains(&value), &value, "from -1 to 1")?;
+            }
+            let rate = codes.rate.unwrap_or(0.0);
+            check("codes.rate", (0.0..=1.0).contains(&rate), &rate, "from 0 to 1")?;
+            let neighbours = codes.neighbours;
+            check("codes.neighbours", neighbours > 0, &neighbours, "at least 1")?;
         }
         Ok(augment.validate()?)
     }

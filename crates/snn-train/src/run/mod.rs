@@ -16,6 +16,7 @@
 //! and on a CPU ends with the same bits.
 
 mod checkpoint;
+mod codes;
 mod config;
 mod distill;
 mod error;
@@ -27,6 +28,7 @@ mod preset;
 mod scale;
 mod train;
 
+pub use codes::CodesConfig;
 pub use config::{
     Config, DistillConfig, LossConfig, OptimizerConfig, PrecisionConfig, ScheduleConfig,
 };

@@ -17,6 +17,7 @@ embed![
     "digits-e-spikeformer",
     "digits-qsd-transformer",
     "digits-xnor",
+    "digits-efficient",
     "mnist",
     "fashion-mnist",
     "cifar10",

@@ -9,7 +9,7 @@ use snn_models::{Frames, Network};
 use tch::Tensor;
 
 use super::{
-    Config, Metrics, PrecisionConfig, RunError, RunFolder, checkpoint::Checkpoint,
+    Config, Metrics, PrecisionConfig, RunError, RunFolder, checkpoint::Checkpoint, codes::Codes,
     distill::Teacher, evaluate, scale::LossScale,
 };
 use crate::{
@@ -201,10 +201,12 @@ impl Trainer {
         let input = Frames::new(&self.backend, &batch.inputs);
         let targets = evaluate::targets(&self.backend, batch);
         let mut attentions = self.teacher.as_ref().and_then(Teacher::attentions);
+        let mut codes = self.config.codes.map(Codes::new);
         let (logits, loss) = tch::autocast(self.scale.is_some(), || {
-            let mut probe = (rates, attentions.as_mut());
+            let watched = rates.is_some() || attentions.is_some() || codes.is_some();
+            let mut probe = (rates, (attentions.as_mut(), codes.as_mut()));
             let mut pass = Pass::train(&self.backend);
-            if probe.0.is_some() || probe.1.is_some() {
+            if watched {
                 pass = pass.with_probe(&mut probe);
             }
             let (logits, second) = self.network.heads(&mut pass, &input);
@@ -216,6 +218,7 @@ impl Trainer {
             (logits, loss)
         });
         let loss = loss?;
+        let loss = codes.map_or_else(|| loss.shallow_clone(), |codes| codes.correct(&loss));
         let value = loss.double_value(&[]);
         if value.is_finite() {
             self.update(&loss, lr);

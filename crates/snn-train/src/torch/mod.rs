@@ -5,6 +5,7 @@ mod convert;
 mod device;
 mod fire;
 mod frames;
+mod hashed;
 mod norm;
 mod operations;
 mod pool;
