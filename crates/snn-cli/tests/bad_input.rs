@@ -179,7 +179,16 @@ fn a_corrupt_cifar_file() {
 fn a_dataset_that_is_not_there() {
     let parent = tempfile::tempdir().unwrap();
     let out = parent.path().join("out");
-    says(&fails(&mut train("mnist", &out)), &["mnist", "--data DIR"]);
+    for name in ["mnist", "nmnist", "fsdd"] {
+        let mut command = snn(["train", name, "--out"]);
+        command.arg(&out).env("SNN_DATA_DIR", parent.path());
+        says(&fails(&mut command), &[name, "snn data get", "--data DIR"]);
+    }
+    // A dataset that was fetched needs no folder to be named.
+    fs::create_dir(parent.path().join("fsdd")).unwrap();
+    let mut command = snn(["train", "fsdd", "--out"]);
+    command.arg(&out).env("SNN_DATA_DIR", parent.path());
+    says(&fails(&mut command), &["has no recordings"]);
     let mut command = train("mnist", &out);
     says(&fails(command.arg("--data").arg(parent.path())), &["train-images-idx3-ubyte.gz"]);
     says(&fails(train("mnist", &out).args(["--data", "/no/such"])), &["/no/such"]);

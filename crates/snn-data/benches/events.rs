@@ -2,17 +2,20 @@
 //!
 //! Files of ten million events and of the sizes that datasets have are written to the folder
 //! `SNN_BENCH_DIR`, or to one below the system's temporary folder. Recordings that lie in it
-//! already are read too. `rivals.py` times tonic and SpikingJelly on the same files.
+//! already are read too.
+//!
+//! `rivals.py` times tonic, SpikingJelly and this crate by turns. For that the benchmark, given the
+//! word `beside`, does what the lines of its input say and answers with the time that each took.
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 use snn_data::events::{
-    Event, Reader, Sensor,
+    Event, EventDigest, Reader, Sensor,
     frames::{Framing, Slicing},
 };
 use std::{
     hint::black_box,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 const COUNT: usize = 10_000_000;
@@ -82,16 +85,19 @@ fn folder() -> PathBuf {
     dir
 }
 
-/// Reads a file batch by batch with bounded memory; returns the number of events.
-fn stream(path: &Path, batch: &mut Vec<Event>) -> usize {
+/// Reads a file batch by batch with bounded memory, and shows every batch to `see`.
+fn stream(path: &Path, batch: &mut Vec<Event>, mut see: impl FnMut(&[Event])) {
     let mut reader = Reader::open(path).unwrap();
-    let mut count = 0;
     batch.clear();
     while reader.read(batch).unwrap() {
-        count += black_box(&*batch).len();
+        see(batch);
         batch.clear();
     }
-    count
+}
+
+/// Keeps the compiler from leaving out what nobody looks at.
+fn seen(events: &[Event]) {
+    black_box(events);
 }
 
 /// Reads a file into memory that served the file before.
@@ -142,20 +148,22 @@ fn reading(c: &mut Criterion) {
         let kept = format!("{name}, into kept memory");
         group.bench_function(kept, |b| b.iter(|| again(&path, &mut events)));
         let batches = format!("{name}, in batches");
-        group.bench_function(batches, |b| b.iter(|| stream(&path, &mut events)));
+        group.bench_function(batches, |b| b.iter(|| stream(&path, &mut events, seen)));
     }
     group.finish();
 }
+
+const SLICINGS: [(&str, Slicing); 3] = [
+    ("number", Slicing::Number { frames: 16 }),
+    ("time", Slicing::Time { frames: 16 }),
+    ("duration", Slicing::Duration { us: 1_000_000 }),
+];
 
 fn framing(c: &mut Criterion) {
     let events = events();
     let mut group = c.benchmark_group("frames of 10^7 events");
     group.sample_size(10).throughput(Throughput::Elements(COUNT as u64));
-    for (name, slicing) in [
-        ("number, 16", Slicing::Number { frames: 16 }),
-        ("time, 16", Slicing::Time { frames: 16 }),
-        ("duration, 1 s", Slicing::Duration { us: 1_000_000 }),
-    ] {
+    for (name, slicing) in SLICINGS {
         let framing = Framing::new(slicing, Sensor::new(128, 128));
         let sum: f64 =
             framing.frames(&events).unwrap().values().iter().map(|&v| f64::from(v)).sum();
@@ -165,5 +173,61 @@ fn framing(c: &mut Criterion) {
     group.finish();
 }
 
+/// Answers each line of the input, `read PATH` or `frames RULE`, with times in seconds.
+fn beside() {
+    let events = events();
+    let mut kept = Vec::new();
+    let timed = |work: &mut dyn FnMut()| {
+        let start = Instant::now();
+        work();
+        start.elapsed().as_secs_f64()
+    };
+    for line in std::io::stdin().lines() {
+        let line = line.unwrap();
+        let (word, rest) = line.split_once(' ').unwrap();
+        let path = Path::new(rest);
+        match word {
+            // The three forms give the same events; how many, and the sum of their times.
+            "check" => {
+                let new = snn_data::events::read(path).unwrap();
+                let digest = |events: &[Event]| {
+                    let mut digest = EventDigest::default();
+                    digest.update(events);
+                    digest.finish()
+                };
+                let want = digest(&new);
+                again(path, &mut kept);
+                assert_eq!(digest(&kept), want);
+                let mut batches = EventDigest::default();
+                stream(path, &mut kept, |batch| batches.update(batch));
+                assert_eq!(batches.finish(), want);
+                println!("{} {}", new.len(), new.iter().map(|e| e.t).sum::<i64>());
+            }
+            "read" => {
+                let new = timed(&mut || drop(black_box(snn_data::events::read(path).unwrap())));
+                let used = timed(&mut || again(path, &mut kept));
+                let batches = timed(&mut || {
+                    stream(path, &mut kept, seen);
+                });
+                println!("{new} {used} {batches}");
+            }
+            "frames" => {
+                let (_, slicing) = SLICINGS.into_iter().find(|(name, _)| *name == rest).unwrap();
+                let framing = Framing::new(slicing, Sensor::new(128, 128));
+                let frames = timed(&mut || drop(black_box(framing.frames(&events).unwrap())));
+                println!("{frames}");
+            }
+            _ => panic!("`{line}` is neither check, read nor frames"),
+        }
+    }
+}
+
 criterion_group!(benches, reading, framing);
-criterion_main!(benches);
+
+fn main() {
+    if std::env::args().any(|argument| argument == "beside") {
+        return beside();
+    }
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

@@ -1,14 +1,19 @@
-"""Times tonic and SpikingJelly on the files that `cargo bench -p snn-data` wrote.
+"""Times tonic, SpikingJelly and snn-data by turns on the files that `cargo bench -p snn-data --bench
+events` wrote.
 
 Usage: python3 rivals.py [FOLDER]    (tonic 1.7.0, SpikingJelly 2.0.0, numpy 2.4.6)
 
-Recordings that were put into the folder are read too. Files are in the page cache, as they are for
-the Rust benchmark; times are medians. SpikingJelly's AEDAT 3 reader takes seconds for a file, so it
-runs once.
+Recordings that were put into the folder are read too. Files are in the page cache; times are medians
+over rounds in which each program has one turn, so that what else the machine does slows all alike.
+SpikingJelly's AEDAT 3 reader takes seconds for a file and has one turn only. Before anything is
+timed, the number of events and the sum of their times must be the same in all programs, and the
+SHA-256 over all events in the three forms of snn-data: the whole file into new memory; into memory
+that was used before; in batches of bounded memory.
 """
 
 import pathlib
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,16 +23,44 @@ from spikingjelly.datasets import cifar10_dvs
 from spikingjelly.datasets import utils as sj
 from tonic import io
 
+ROUNDS = 21
 
-def timed(name, work, seconds=4.0):
-    """Median of at least seven runs, after one to warm up; `seconds` 0 for a single run."""
-    times, result = [], None if seconds == 0 else work()
-    while not times or seconds > 0 and (len(times) < 7 or sum(times) < seconds):
-        start = time.perf_counter()
-        result = work()
-        times.append(time.perf_counter() - start)
-    print(f"{name:<60} {statistics.median(times) * 1e6:12.1f} us  {len(times)} runs", flush=True)
-    return result
+
+class Ours:
+    """The benchmark of this crate, which does what it is told line by line."""
+
+    def __init__(self):
+        command = ["cargo", "bench", "--quiet", "-p", "snn-data", "--bench", "events", "--", "beside"]
+        root = pathlib.Path(__file__).parent
+        self.process = subprocess.Popen(command, cwd=root, text=True, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE)
+
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return [float(word) for word in self.process.stdout.readline().split()]
+
+
+def seconds(work):
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def table(name, rivals, forms, ours, rounds=ROUNDS):
+    """Prints the medians of `rivals` (name to work) and of what `ours` answers for `forms`."""
+    times = {rival: [] for rival in rivals} | {form: [] for form in forms}
+    for turn in range(rounds):
+        for rival, work in rivals.items():
+            if turn == 0 or times[rival][0] < 1:
+                times[rival].append(seconds(work))
+        for form, taken in zip(forms, ours()):
+            times[form].append(taken)
+    medians = {who: statistics.median(taken) for who, taken in times.items()}
+    print(name)
+    for who, median in medians.items():
+        ratios = [f"{medians[rival] / median:6.1f} x {rival}" for rival in rivals if who in forms]
+        print(f"    {who:<14} {median * 1e3:10.3f} ms", *ratios, flush=True)
 
 
 def aedat2(path):
@@ -48,32 +81,50 @@ def aedat3(path):
                                     events["timeStamp"], (address >> 1) & 1)
 
 
+def readers(path):
+    """tonic's and SpikingJelly's way to read a file, if they know its format."""
+    start = path.open("rb").read(10)
+    path = str(path)
+    if start == b"#!AER-DAT2":
+        return aedat2, cifar10_dvs._load_origin_data
+    if start == b"#!AER-DAT3":
+        return aedat3, sj.load_aedat_v3
+    if path.endswith(".bin"):
+        return lambda path: io.read_mnist_file(path, io.events_struct), sj.load_ATIS_bin
+    return None
+
+
+def same(path, found, ours):
+    """The number of events and the sum of their times."""
+    count, total = ours.ask(f"check {path}")
+    times = np.asarray(found["t"], dtype=np.int64)
+    assert (len(times), int(times.sum())) == (int(count), int(total)), path.name
+
+
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else
                           pathlib.Path(tempfile.gettempdir()) / "snn-data-bench")
-    events = None
+    ours, events = Ours(), None
     for path in sorted(folder.iterdir()):
-        name, start = path.name, path.open("rb").read(10)
-        path = str(path)
-        if start == b"#!AER-DAT2":
-            timed(f"{name}, tonic", lambda: aedat2(path))
-            timed(f"{name}, SpikingJelly", lambda: cifar10_dvs._load_origin_data(path))
-        elif start == b"#!AER-DAT3":
-            timed(f"{name}, tonic", lambda: aedat3(path))
-            found = timed(f"{name}, SpikingJelly", lambda: sj.load_aedat_v3(path), 0)
-            if len(found["t"]) == 10_000_000:
-                events = found
-        elif name.endswith(".bin"):
-            timed(f"{name}, tonic", lambda: io.read_mnist_file(path, io.events_struct))
-            timed(f"{name}, SpikingJelly", lambda: sj.load_ATIS_bin(path))
+        found = readers(path)
+        if found is None:
+            continue
+        tonic, jelly = found
+        same(path, tonic(str(path)), ours)
+        if path.stat().st_size > 1 << 24 and jelly is sj.load_aedat_v3:
+            events = jelly(str(path))
+            same(path, events, ours)
+        table(path.name, {"tonic": lambda: tonic(str(path)), "SpikingJelly": lambda: jelly(str(path))},
+              ["new memory", "used memory", "in batches"], lambda: ours.ask(f"read {path}"))
+    assert np.diff(events["t"]).min() >= 0 and len(events["t"]) == 10_000_000
     for rule in ("number", "time"):
-        frames = timed(
-            f"SpikingJelly, 16 frames of 10^7 events by {rule}",
-            lambda: sj.integrate_events_by_fixed_frames_number(events, rule, 16, 128, 128))
-        assert frames.sum() == len(events["t"])
-    timed("SpikingJelly, frames of 1 s of 10^7 events",
-          lambda: sj.integrate_events_by_fixed_duration(events, 1_000_000, 128, 128))
-    assert np.diff(events["t"]).min() >= 0
+        work = lambda: sj.integrate_events_by_fixed_frames_number(events, rule, 16, 128, 128)
+        assert work().sum() == len(events["t"])
+        table(f"16 frames of 10^7 events by {rule}", {"SpikingJelly": work}, ["snn-data"],
+              lambda: ours.ask(f"frames {rule}"))
+    table("frames of 1 s of 10^7 events",
+          {"SpikingJelly": lambda: sj.integrate_events_by_fixed_duration(events, 1_000_000, 128, 128)},
+          ["snn-data"], lambda: ours.ask("frames duration"))
 
 
 if __name__ == "__main__":

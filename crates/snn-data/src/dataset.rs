@@ -24,7 +24,8 @@ pub struct Dataset {
 
 impl Dataset {
     /// Reads dataset `name` from the published files in `dir`, in `dir/<name>`, or in the folder
-    /// of either that the archive unpacks into; `digits` is part of the program and needs no `dir`.
+    /// of either that the archive unpacks into; without `dir`, where they were fetched to
+    /// ([`datasets`](crate::datasets)). `digits` is part of the program and needs no files.
     ///
     /// `tiny-imagenet` is decoded once into the user's cache ([`Cache::of_user`]) and mapped from
     /// there. `imagenet` does not fit into memory: see [`Sources`](crate::Sources).

@@ -100,8 +100,8 @@ pub enum DataError {
     },
     /// A dataset was asked for without saying where it lies.
     #[error(
-        "dataset `{dataset}` is not part of this program: get {} from {} and pass their folder \
-         with --data DIR", files.join(", "), sources.join(" or ")
+        "dataset `{dataset}` is not part of this program: `snn data get {dataset}` fetches it, or get \
+         {} from {} and pass their folder with --data DIR", files.join(", "), sources.join(" or ")
     )]
     NoFolder {
         /// Dataset.

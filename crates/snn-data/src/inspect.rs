@@ -1,6 +1,12 @@
-//! What a file holds: format, sensor, events, times, and a sum to compare with other programs.
+//! What a file holds: format, sensor, events, times, and a sum to compare with other programs; or
+//! the size of sounds and images.
 
-use crate::events::{EventDigest, EventError, Format, Options, Reader, Sensor, frames::Frames};
+use crate::{
+    DataError,
+    events::{EventDigest, EventError, Format, Options, Reader, Sensor, frames::Frames},
+    images::{decode, idx},
+    sound::Sound,
+};
 use serde::Serialize;
 use std::{fmt, path::Path};
 
@@ -17,6 +23,29 @@ pub enum Inspection {
         shape: [usize; 4],
         /// Sum of all counts.
         events: f64,
+    },
+    /// A wave file.
+    Sound {
+        /// Samples a second.
+        rate: u32,
+        /// Samples of each channel.
+        samples: usize,
+        /// Length in seconds.
+        seconds: f64,
+    },
+    /// A PNG, JPEG or BMP file.
+    Image {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// An idx file, as of MNIST.
+    Idx {
+        /// Images or labels.
+        items: usize,
+        /// Rows and columns of an image; nothing for labels.
+        shape: Vec<usize>,
     },
 }
 
@@ -58,16 +87,43 @@ pub struct EventFile {
 /// Reads the whole of `path` and says what it holds; memory stays bounded.
 ///
 /// # Errors
-/// Those of [`Reader::open_with`] and [`Reader::read`].
-pub fn inspect(path: &Path, options: &Options) -> Result<Inspection, EventError> {
+/// Those of [`Reader::open_with`] and [`Reader::read`], and of the readers of sounds and images.
+pub fn inspect(path: &Path, options: &Options) -> Result<Inspection, DataError> {
     let error = match Reader::open_with(path, options) {
         Ok(mut reader) => return Ok(Inspection::Events(read(&mut reader)?)),
         Err(error) => error,
     };
+    if let EventError::UnknownFormat { .. } = error {
+        return other(path)?.ok_or(error.into());
+    }
     // An archive of NumPy arrays may hold frames where events were expected.
-    let Ok(frames) = Frames::read_npz(path) else { return Err(error) };
+    let Ok(frames) = Frames::read_npz(path) else { return Err(error.into()) };
     let events = frames.values().iter().map(|&v| f64::from(v)).sum();
     Ok(Inspection::Frames { shape: frames.shape(), events })
+}
+
+/// What a file holds that has no events.
+fn other(path: &Path) -> Result<Option<Inspection>, DataError> {
+    if Sound::is_wave(path)? {
+        let Sound { rate, samples } = Sound::read(path)?;
+        let (samples, seconds) = (samples.len(), samples.len() as f64 / f64::from(rate));
+        return Ok(Some(Inspection::Sound { rate, samples, seconds }));
+    }
+    if let Some([height, width]) = decode::size(path)? {
+        return Ok(Some(Inspection::Image { height, width }));
+    }
+    for axes in [1, 3] {
+        match idx::read(path, axes) {
+            Ok(idx::Idx { dims, .. }) => {
+                let shape = dims[1..].to_vec();
+                return Ok(Some(Inspection::Idx { items: dims[0], shape }));
+            }
+            Err(error @ DataError::Length { what: "idx data", .. }) => return Err(error),
+            // No idx file, or not of so many axes.
+            Err(_) => {}
+        }
+    }
+    Ok(None)
 }
 
 fn widen(range: &mut Option<[u16; 2]>, value: u16) {
@@ -127,6 +183,22 @@ impl fmt::Display for Inspection {
                 writeln!(f, "format    npz, frames of SpikingJelly")?;
                 writeln!(f, "shape     {steps} steps, {channels} channels, {height}x{width}")?;
                 write!(f, "events    {events}")
+            }
+            Self::Sound { rate, samples, seconds } => {
+                writeln!(f, "format    wave")?;
+                writeln!(f, "rate      {rate} samples a second")?;
+                write!(f, "samples   {samples} ({seconds:.3} s)")
+            }
+            Self::Image { height, width } => {
+                writeln!(f, "format    image")?;
+                write!(f, "pixels    {height} x {width}")
+            }
+            Self::Idx { items, shape } => {
+                writeln!(f, "format    idx")?;
+                match shape.as_slice() {
+                    [height, width] => write!(f, "items     {items} images of {height} x {width}"),
+                    _ => write!(f, "items     {items} labels"),
+                }
             }
         }
     }

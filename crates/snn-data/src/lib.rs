@@ -40,6 +40,7 @@ mod sources;
 pub mod text;
 
 pub use augment::Augment;
+pub use cache::datasets;
 pub use dataset::Dataset;
 pub use error::DataError;
 pub use images::{Image, Images};

@@ -53,7 +53,33 @@ fn a_recording_is_inspected_for_people_and_for_programs() {
     // Five bytes an event, whatever they mean.
     let json = call(&["inspect", file, "--json", "--format", "atis"]).unwrap();
     assert!(json.contains("\"format\":\"atis\""));
-    assert!(matches!(call(&["inspect", "no such file"]), Err(CommandError::Events(_))));
+    assert!(matches!(call(&["inspect", "no such file"]), Err(CommandError::Data(_))));
+}
+
+#[test]
+fn sounds_and_images_are_inspected_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let inspect = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        call(&["inspect", path.to_str().unwrap()])
+    };
+    let wave = b"RIFF\x2c\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0\
+                 data\x08\0\0\0\0\0\x01\0\x02\0\x03\0";
+    let text = inspect("a.wav", wave).unwrap();
+    assert!(text.contains("8000 samples a second") && text.contains("samples   4 "), "{text}");
+    assert!(inspect("a.wav", &wave[..40]).unwrap_err().to_string().contains("a.wav"));
+    let text = inspect("labels", b"\0\0\x08\x01\0\0\0\x02\x07\x03").unwrap();
+    assert!(text.contains("items     2 labels"), "{text}");
+    let images = b"\0\0\x08\x03\0\0\0\x01\0\0\0\x02\0\0\0\x03abcdef";
+    let text = inspect("images", images).unwrap();
+    assert!(text.contains("items     1 images of 2 x 3"), "{text}");
+    let picture = dir.path().join("b");
+    image::GrayImage::new(7, 5).save_with_format(&picture, image::ImageFormat::Png).unwrap();
+    let text = inspect("a", &fs::read(picture).unwrap()).unwrap();
+    assert!(text.contains("pixels    5 x 7"), "{text}");
+    let error = inspect("notes.md", b"To be").unwrap_err().to_string();
+    assert!(error.contains("--format"), "{error}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! from the published layouts.
 
 use snn_data::{
+    DataError,
     events::{
         Event, EventDigest, EventError, Format, Options, Reader, Sensor, SpikeFile, frames::Frames,
         sets::boxes,
@@ -451,6 +452,7 @@ fn what_is_no_recording_is_told() {
         ("a.dat", b"% Data file containing\n\x05\x08"),
     ] {
         let error = inspect(&write(name, bytes), &Options::default()).unwrap_err();
+        let DataError::Events(error) = error else { panic!("{name}: {error}") };
         assert!(matches!(error, EventError::Corrupt { .. }), "{name}: {error}");
         assert!(error.to_string().contains(name) && !error.to_string().contains('\n'), "{error}");
     }

@@ -384,8 +384,6 @@ fn settings_for_another_kind_of_data_are_told() {
     let flip = Augment { flip: 0.5, ..Augment::default() };
     let both = Settings { augment: flip, ..events.clone() };
     assert!(told("nmnist", &both).contains("`events.augment`"));
-    let folder = told("nmnist", &events);
-    assert!(folder.contains("Train.zip") && folder.contains("--data DIR"), "{folder}");
     assert!(told("wikitext-2", &none).contains("holds text"));
 }
 

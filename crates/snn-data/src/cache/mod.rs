@@ -32,6 +32,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The folder that datasets are fetched to, each into a folder of its name: `$SNN_DATA_DIR`, else
+/// `datasets` in the user's cache.
+///
+/// # Errors
+/// Those of [`Cache::of_user`].
+pub fn datasets() -> Result<PathBuf, DataError> {
+    match env::var_os("SNN_DATA_DIR").filter(|dir| !dir.is_empty()) {
+        Some(dir) => Ok(dir.into()),
+        None => Ok(Cache::of_user()?.dir().join("datasets")),
+    }
+}
+
 /// A folder of decoded sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cache {

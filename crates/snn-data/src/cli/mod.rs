@@ -3,9 +3,8 @@
 mod progress;
 
 use crate::{
-    DataError, Manifest,
-    cache::Cache,
-    events::{Address, EventError, Format, Options},
+    DataError, Manifest, datasets,
+    events::{Address, Format, Options},
     fetch::{Fetch, FetchError, State},
     inspect::inspect,
 };
@@ -48,10 +47,10 @@ pub enum DataCommand {
         #[command(flatten)]
         place: Place,
     },
-    /// Say what a file of events holds
+    /// Say what a file of events, sound or images holds
     #[command(after_help = "Example: snn data inspect recording.aedat4 --json")]
     Inspect {
-        /// File in any of the formats, also packed by gzip
+        /// File in any of the formats of events, also packed by gzip; wave, idx or image file
         file: PathBuf,
         /// Print one line of JSON, with a SHA-256 over rows (t, x, y, p)
         #[arg(long)]
@@ -72,17 +71,13 @@ pub enum DataCommand {
 #[derive(Args, Clone, Debug)]
 pub struct Place {
     /// Folder of all datasets [default: $SNN_DATA_DIR, else `datasets` in the user's cache]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, visible_alias = "data", value_name = "FOLDER")]
     dir: Option<PathBuf>,
 }
 
 impl Place {
     fn folder(&self) -> Result<PathBuf, DataError> {
-        let named = || std::env::var_os("SNN_DATA_DIR").filter(|d| !d.is_empty());
-        match self.dir.clone().or_else(|| named().map(PathBuf::from)) {
-            Some(dir) => Ok(dir),
-            None => Ok(Cache::of_user()?.dir().join("datasets")),
-        }
+        self.dir.clone().map_or_else(datasets, Ok)
     }
 }
 
@@ -117,9 +112,6 @@ pub enum CommandError {
     /// A dataset or a setting.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A file of events.
-    #[error(transparent)]
-    Events(#[from] EventError),
     /// A download.
     #[error(transparent)]
     Fetch(#[from] FetchError),

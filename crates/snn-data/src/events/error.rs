@@ -33,8 +33,8 @@ pub enum EventError {
     },
     /// The format is none of those that can be read.
     #[error(
-        "{}: neither the first bytes nor the name tell the format of the events; name it, one of \
-         {}", path.display(), known.join(", ")
+        "{}: neither the first bytes nor the name tell the format of the events; say it by --format, \
+         one of {}", path.display(), known.join(", ")
     )]
     UnknownFormat {
         /// File.

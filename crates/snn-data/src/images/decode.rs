@@ -31,6 +31,22 @@ pub fn decode(path: &Path, channels: usize) -> Result<Image, DataError> {
     })
 }
 
+/// Height and width of the PNG, JPEG or BMP file at `path`; `None` for a file of another kind.
+///
+/// # Errors
+/// As [`decode`].
+pub fn size(path: &Path) -> Result<Option<[usize; 2]>, DataError> {
+    let io = |source| DataError::Io { action: "read", path: path.into(), source };
+    let file = std::io::BufReader::new(std::fs::File::open(path).map_err(io)?);
+    let reader = image::ImageReader::new(file).with_guessed_format().map_err(io)?;
+    if reader.format().is_none() {
+        return Ok(None);
+    }
+    let wrong = |e| DataError::Decode { path: path.into(), source: Box::new(e) };
+    let (width, height) = reader.into_dimensions().map_err(wrong)?;
+    Ok(Some([height as usize, width as usize]))
+}
+
 /// Luma of ITU-R 601-2 with the rounding of Pillow: `(19595 R + 38470 G + 7471 B + 32768) >> 16`.
 pub fn to_grey(image: &Image) -> Image {
     let [height, width, channels] = image.shape();

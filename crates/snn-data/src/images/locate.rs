@@ -50,20 +50,28 @@ fn candidates(
     dir: Option<&Path>,
     names: &[&str],
 ) -> Result<Vec<PathBuf>, DataError> {
-    let dir = dir.ok_or_else(|| no_folder(manifest, names))?;
+    let dir = folder_or_fetched(manifest, dir, names)?;
     let outer = [dir.to_path_buf(), dir.join(&manifest.name)];
     let unpacked = manifest.archives.iter().filter_map(|a| a.folder.as_deref());
     let inner = unpacked.flat_map(|f| outer.iter().map(move |d| d.join(f)));
     Ok(outer.iter().cloned().chain(inner).collect())
 }
 
-/// The error of a dataset that was asked for without a folder that holds its `files`.
-pub(crate) fn no_folder(manifest: &Manifest, files: &[&str]) -> DataError {
-    DataError::NoFolder {
+/// `dir`, or the folder of all datasets if this one was fetched.
+///
+/// # Errors
+/// [`DataError::NoFolder`] naming `files`.
+pub(crate) fn folder_or_fetched(
+    manifest: &Manifest,
+    dir: Option<&Path>,
+    files: &[&str],
+) -> Result<PathBuf, DataError> {
+    let fetched = || crate::datasets().ok().filter(|d| d.join(&manifest.name).is_dir());
+    dir.map(Path::to_path_buf).or_else(fetched).ok_or_else(|| DataError::NoFolder {
         dataset: manifest.name.clone(),
         files: files.iter().map(|n| n.to_string()).collect(),
         sources: manifest.sources.clone(),
-    }
+    })
 }
 
 fn missing(manifest: &Manifest, dir: Option<&Path>, names: &[&str]) -> DataError {

@@ -2,7 +2,11 @@
 
 use super::SoundError;
 use hound::{SampleFormat, WavReader};
-use std::{fs::File, io::BufReader, path::Path};
+use std::{
+    fs::File,
+    io::{BufReader, Read},
+    path::Path,
+};
 
 /// A sound with one channel.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +18,18 @@ pub struct Sound {
 }
 
 impl Sound {
+    /// Whether the file begins as a wave file does.
+    ///
+    /// # Errors
+    /// [`SoundError::Io`].
+    pub fn is_wave(path: &Path) -> Result<bool, SoundError> {
+        let mut head = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(12).read_to_end(&mut head))
+            .map_err(|source| SoundError::Io { path: path.into(), source })?;
+        Ok(head.starts_with(b"RIFF") && head.ends_with(b"WAVE"))
+    }
+
     /// Reads a wave file of whole numbers (8 to 32 bits) or of reals; channels are averaged.
     ///
     /// # Errors
@@ -27,9 +43,13 @@ impl Sound {
             other => SoundError::Wave { path: path.into(), reason: other.to_string() },
         };
         let file = File::open(path).map_err(hound::Error::IoError).map_err(wrong)?;
+        let size = file.metadata().map_or(0, |about| about.len());
         let mut reader = WavReader::new(BufReader::new(file)).map_err(wrong)?;
         let spec = reader.spec();
-        let mut samples = Vec::new();
+        // No more than the file can hold, whatever its header says.
+        let bytes = u64::from(spec.bits_per_sample.div_ceil(8).max(1));
+        let count = u64::from(reader.len()).min(size / bytes);
+        let mut samples = Vec::with_capacity(count as usize);
         match spec.sample_format {
             SampleFormat::Float => {
                 for sample in reader.samples::<f32>() {

@@ -59,8 +59,8 @@ impl std::fmt::Display for FrameSize {
 const CROP: f64 = 0.875;
 
 impl Sources {
-    /// Opens dataset `name` from its published files in `dir`, for a network that takes frames of
-    /// `size`.
+    /// Opens dataset `name` from its published files in `dir`, or where they were fetched to
+    /// ([`datasets`](crate::datasets)), for a network that takes frames of `size`.
     ///
     /// Images and frames are resized to it; sounds, and recordings of a sensor with one row, fill
     /// frame after frame row by row, a row for each step of time. Channels are as the data has
@@ -80,10 +80,10 @@ impl Sources {
         let manifest = Manifest::named(name)?;
         settings.suit(&manifest)?;
         let archives: Vec<&str> = manifest.archives.iter().map(|a| a.name.as_str()).collect();
-        let folder = || dir.ok_or_else(|| locate::no_folder(&manifest, &archives));
+        let folder = || locate::folder_or_fetched(&manifest, dir, &archives);
         match (&settings.events, &settings.sound) {
-            (Some(events), _) => Self::events(name, folder()?, events, size),
-            (_, Some(sound)) => Self::sound(name, folder()?, sound, size.height),
+            (Some(events), _) => Self::events(name, &folder()?, events, size),
+            (_, Some(sound)) => Self::sound(name, &folder()?, sound, size.height),
             _ => Self::images(name, dir, &settings.augment, [size.height, size.width]),
         }
     }
