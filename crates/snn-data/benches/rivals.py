@@ -95,10 +95,11 @@ def readers(path):
 
 
 def same(path, found, ours):
-    """The number of events and the sum of their times."""
+    """The number of events and the sum of their times, of which tonic takes 32 bits as unsigned."""
     count, total = ours.ask(f"check {path}")
     times = np.asarray(found["t"], dtype=np.int64)
-    assert (len(times), int(times.sum())) == (int(count), int(total)), path.name
+    found = (len(times), int(times.sum()) % 2**32)
+    assert found == (int(count), int(total) % 2**32), path.name
 
 
 def main():
