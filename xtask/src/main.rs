@@ -51,6 +51,14 @@ enum Command {
     /// Run a model on inputs of yours (`snn run`)
     #[command(after_help = "Example: cargo xtask run --help")]
     Run(Passed),
+    /// Go on with a text (`snn generate`)
+    #[command(after_help = "Example: cargo xtask generate runs/tiny-shakespeare-1 --prompt ROMEO:")]
+    Generate(Passed),
+    /// Say which model serves a task, and on what evidence (`snn choose`)
+    #[command(
+        after_help = "Example: cargo xtask choose --task nlp --hardware cpu --priority efficiency"
+    )]
+    Choose(Passed),
     /// List the models (`snn models`)
     #[command(after_help = "Example: cargo xtask models")]
     Models(Passed),
@@ -109,6 +117,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Train(Passed { args }) => snn::run("train", &args),
         Command::Eval(Passed { args }) => snn::run("eval", &args),
         Command::Run(Passed { args }) => snn::run("run", &args),
+        Command::Generate(Passed { args }) => snn::run("generate", &args),
+        Command::Choose(Passed { args }) => snn::run("choose", &args),
         Command::Models(Passed { args }) => snn::run("models", &args),
         Command::Golden(Passed { args }) => snn::run("golden", &args),
         Command::Import(Passed { args }) => snn::run("import", &args),

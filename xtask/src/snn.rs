@@ -24,7 +24,9 @@ impl Torch {
         match (subcommand, backend(args)) {
             _ if asks_for_help => Self::Unused,
             ("train", _) => Self::Required,
-            ("eval" | "run" | "golden", Some(name)) if name == "torch" => Self::Required,
+            ("eval" | "run" | "generate" | "golden", Some(name)) if name == "torch" => {
+                Self::Required
+            }
             ("golden", None) => Self::Welcome,
             _ => Self::Unused,
         }

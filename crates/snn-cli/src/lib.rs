@@ -27,3 +27,4 @@ pub mod data;
 pub mod measure;
 pub mod report;
 pub mod run_folder;
+pub mod text;

@@ -65,6 +65,11 @@ impl Trained {
             "{} is no run folder: it has no config.toml; `snn train --out {0}` makes one",
             dir.display()
         );
+        ensure!(
+            !crate::text::is_text(dir),
+            "{} holds a language model: use `snn generate` or `snn eval`",
+            dir.display()
+        );
         let text = fs::read_to_string(&config)
             .with_context(|| format!("cannot read {}", config.display()))?;
         let description = toml::from_str(&text)

@@ -264,3 +264,14 @@ levels = 4
         assert_eq!(spikes["backend"], format!("{backend}-unfolded"));
     }
 }
+
+#[test]
+fn choose_explains_its_pick() {
+    let words = ["choose", "--task", "nlp", "--hardware", "cpu", "--priority", "efficiency"];
+    let told = succeeds(&mut snn(words));
+    says(&told, &["wd-spikingformer-0.4b\n", "published: 238.4 mJ", "our reading: "]);
+    let pick = json(&succeeds(snn(words).arg("--json")));
+    assert_eq!(pick["evidence"][0]["kind"], "published");
+    let words = ["choose", "--task", "vision", "--hardware", "abacus", "--priority", "accuracy"];
+    says(&fails(&mut snn(words)), &["hardware is `abacus`, expected one of gpu, cpu, edge"]);
+}

@@ -14,6 +14,7 @@ pub mod network;
 mod pyramid;
 pub mod qkformer;
 pub mod qsd_transformer;
+pub mod select;
 pub mod spike_driven_transformer;
 pub mod spikformer;
 pub mod statten;
@@ -21,4 +22,5 @@ pub mod wta_spikingformer;
 pub mod zoo;
 
 pub use network::{Frames, InputShape, Network, mean_logits};
+pub use select::select;
 pub use zoo::{Config, Preset, Status};

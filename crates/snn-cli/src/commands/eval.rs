@@ -5,11 +5,12 @@ use serde::Serialize;
 use snn_attn::Attend;
 use snn_core::probe::Costs;
 
-use super::output;
+use super::{eval_text, output};
 use crate::{
     backend::{Choice, Job},
     measure,
     run_folder::Trained,
+    text,
 };
 
 /// Arguments of `snn eval`.
@@ -37,6 +38,10 @@ pub struct Arguments {
 
 impl Arguments {
     pub(super) fn run(self) -> Result<()> {
+        if text::is_text(&self.run) {
+            let Self { run, data, backend, unfolded, batch, json } = self;
+            return eval_text::run(&run, data, backend, unfolded, batch.into(), json);
+        }
         let trained = Trained::open(&self.run)?;
         let measure = Measure {
             trained: &trained,

@@ -1,6 +1,9 @@
 //! The commands of `snn`, one file each.
 
+mod choose;
 mod eval;
+mod eval_text;
+mod generate;
 mod golden;
 mod import;
 mod models;
@@ -21,6 +24,10 @@ pub enum Command {
     Eval(eval::Arguments),
     /// Classify images with a trained network
     Run(run::Arguments),
+    /// Go on with a text, token by token
+    Generate(generate::Arguments),
+    /// Say which network serves a task, and on what evidence
+    Choose(choose::Arguments),
     /// List the published networks
     Models(models::Arguments),
     /// Compare every backend with what the authors' own code gave
@@ -46,6 +53,8 @@ impl Command {
             Self::Train(arguments) => arguments.run(),
             Self::Eval(arguments) => arguments.run(),
             Self::Run(arguments) => arguments.run(),
+            Self::Generate(arguments) => arguments.run(),
+            Self::Choose(arguments) => arguments.run(),
             Self::Models(arguments) => arguments.run(),
             Self::Golden(arguments) => arguments.run(),
             Self::Data { command } => Ok(snn_data::cli::run(&command, &mut std::io::stdout())?),

@@ -4,6 +4,7 @@ mod attention;
 mod memory;
 mod raster;
 mod speed;
+mod text;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub use attention::AttentionMaps;
 pub use memory::peak_rss_mb;
 pub use raster::Raster;
 pub use speed::images_per_second;
+pub use text::{TextEvaluation, evaluate_text};
 
 /// What a network did on the test samples of a dataset.
 #[derive(Clone, Debug)]

@@ -118,6 +118,24 @@ pub struct ScheduleConfig {
 }
 
 impl ScheduleConfig {
+    /// Checks that every number is finite and not negative.
+    pub(super) fn validate(&self) -> Result<(), RunError> {
+        let Self { lr, min_lr, warmup_lr, warmup, cooldown } = *self;
+        for (key, value) in [
+            ("schedule.lr", lr),
+            ("schedule.min_lr", min_lr),
+            ("schedule.warmup_lr", warmup_lr),
+            ("schedule.warmup", warmup),
+            ("schedule.cooldown", cooldown),
+        ] {
+            if !(value >= 0.0 && value.is_finite()) {
+                let (found, expected) = (value.to_string(), "a finite number, 0 or more");
+                return Err(RunError::Value { key, found, expected });
+            }
+        }
+        Ok(())
+    }
+
     /// The schedule of a run of so many epochs.
     pub fn cosine(&self, epochs: usize) -> Cosine {
         let Self { lr, min_lr, warmup_lr, warmup, cooldown } = *self;
@@ -235,21 +253,13 @@ impl Config {
             let wrong = || RunError::Value { key, found: found.to_string(), expected };
             if ok { Ok(()) } else { Err(wrong()) }
         };
-        let not_negative = |x: f64| x >= 0.0 && x.is_finite();
         check("epochs", *epochs > 0, epochs, "at least 1")?;
         check("batch", *batch > 0, batch, "at least 1")?;
         check("seed", i64::try_from(*seed).is_ok(), seed, "at most 2^63 - 1")?;
         let clip = clip.unwrap_or(1.0);
         check("clip", clip > 0.0, &clip, "above 0")?;
-        for (key, value) in [
-            ("schedule.lr", schedule.lr),
-            ("schedule.min_lr", schedule.min_lr),
-            ("schedule.warmup_lr", schedule.warmup_lr),
-            ("schedule.warmup", schedule.warmup),
-            ("schedule.cooldown", schedule.cooldown),
-        ] {
-            check(key, not_negative(value), &value, "a finite number, 0 or more")?;
-        }
+        schedule.validate()?;
+        let not_negative = |x: f64| x >= 0.0 && x.is_finite();
         let (LossConfig::CrossEntropy { smoothing } | LossConfig::Tet { smoothing, .. }) = *loss;
         check("loss.smoothing", (0.0..1.0).contains(&smoothing), &smoothing, "from 0 to below 1")?;
         if let Some(DistillConfig { share, tau, tokens, .. }) = distill {

@@ -5,6 +5,7 @@ use std::{
 
 use snn_core::LoadError;
 use snn_data::DataError;
+use snn_models::wta_spikingformer::TokenError;
 
 use crate::torch::DeviceError;
 
@@ -169,6 +170,9 @@ pub enum RunError {
     /// The dataset cannot be read, or augmented as asked for.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A text cannot be learned from.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
     /// The device is not there.
     #[error(transparent)]
     Device(#[from] DeviceError),

@@ -3,6 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::Serialize;
 use snn_core::files::write_atomic;
 
 use super::{Config, RunError};
@@ -23,7 +24,7 @@ impl RunFolder {
     /// # Errors
     /// [`RunError::InUse`], [`RunError::Occupied`], [`RunError::Io`]; a folder that was made is
     /// then removed.
-    pub fn create(path: &Path, config: &Config, command: &str) -> Result<Self, RunError> {
+    pub fn create(path: &Path, config: &impl Serialize, command: &str) -> Result<Self, RunError> {
         let new = !path.exists();
         fs::create_dir_all(path).map_err(RunError::io("make the folder", path))?;
         let made = Self::fill(path, config, command);
@@ -42,7 +43,7 @@ impl RunFolder {
     pub fn create_numbered(
         parent: &Path,
         name: &str,
-        config: &Config,
+        config: &impl Serialize,
         command: &str,
     ) -> Result<Self, RunError> {
         fs::create_dir_all(parent).map_err(RunError::io("make the folder", parent))?;
@@ -64,16 +65,25 @@ impl RunFolder {
     /// # Errors
     /// [`RunError::NoRun`], [`RunError::InUse`], [`RunError::Io`], and those of [`Config::load`].
     pub fn open(path: &Path) -> Result<(Self, Config), RunError> {
+        let folder = Self::reopen(path)?;
+        let config = Config::load(&folder.file("config.toml"), &[])?;
+        Ok((folder, config))
+    }
+
+    /// As [`RunFolder::open`], whatever the run is of.
+    ///
+    /// # Errors
+    /// [`RunError::NoRun`], [`RunError::InUse`], [`RunError::Io`].
+    pub fn reopen(path: &Path) -> Result<Self, RunError> {
         if !path.join("config.toml").is_file() {
             return Err(RunError::NoRun { path: path.into() });
         }
         let folder = Self::lock(path)?;
         folder.sweep()?;
-        let config = Config::load(&folder.file("config.toml"), &[])?;
-        Ok((folder, config))
+        Ok(folder)
     }
 
-    fn fill(path: &Path, config: &Config, command: &str) -> Result<Self, RunError> {
+    fn fill(path: &Path, config: &impl Serialize, command: &str) -> Result<Self, RunError> {
         let folder = Self::lock(path)?;
         if folder.file("config.toml").exists() {
             return Err(RunError::Occupied { path: path.into() });

@@ -26,6 +26,7 @@ mod metrics;
 mod overrides;
 mod preset;
 mod scale;
+pub mod text;
 mod train;
 
 pub use codes::CodesConfig;

@@ -1,4 +1,4 @@
-use super::{Config, RunError};
+use super::{Config, RunError, text};
 
 macro_rules! embed {
     ($($name:literal),* $(,)?) => {
@@ -52,6 +52,9 @@ pub fn preset_names() -> Vec<&'static str> {
 pub fn preset(name: &str, changes: &[String]) -> Result<Config, RunError> {
     match EMBEDDED.iter().find(|(known, _)| *known == name) {
         Some((_, text)) => Config::parse(&format!("preset `{name}`"), text, changes),
-        None => Err(RunError::Preset { name: name.into(), known: preset_names() }),
+        None => Err(RunError::Preset {
+            name: name.into(),
+            known: [preset_names(), text::preset_names()].concat(),
+        }),
     }
 }

@@ -4,6 +4,8 @@ mod progress;
 mod report;
 #[cfg(feature = "torch")]
 mod start;
+#[cfg(feature = "torch")]
+mod text;
 
 use std::path::PathBuf;
 
@@ -22,7 +24,7 @@ pub struct Arguments {
     /// digits-efficient (need no files); images: mnist, fashion-mnist, cifar10, cifar100, tiny-imagenet, imagenet; events:
     /// dvs128-gesture, dvs128-gesture-qkformer, cifar10-dvs, cifar10-dvs-spike-driven-transformer,
     /// cifar10-dvs-qkformer, cifar10-dvs-statten, nmnist, n-caltech101, n-cars, asl-dvs, shd, ssc;
-    /// sound: fsdd, speech-commands
+    /// sound: fsdd, speech-commands; text: tiny-shakespeare, wikitext2, sst2
     #[arg(default_value = "digits")]
     preset: String,
     /// A file like those of the presets, or the config.toml of a run folder, instead of a preset
@@ -51,7 +53,7 @@ pub struct Arguments {
 impl Arguments {
     #[cfg(feature = "torch")]
     pub(super) fn run(self) -> Result<()> {
-        start::start(self)
+        if text::is_asked_for(&self) { text::start(&self) } else { start::start(self) }
     }
 
     #[cfg(not(feature = "torch"))]

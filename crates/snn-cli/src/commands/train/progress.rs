@@ -39,7 +39,14 @@ impl Watch for Progress {
     }
 
     fn epoch(&mut self, metrics: &Metrics) {
-        let line = line(metrics, self.epochs);
+        self.line(metrics, |line| line);
+    }
+}
+
+impl Progress {
+    /// Prints the line of an epoch, as `finish` makes it of the usual one.
+    pub(super) fn line(&mut self, metrics: &Metrics, finish: impl FnOnce(String) -> String) {
+        let line = finish(line(metrics, self.epochs));
         // Nobody may read it any more; training goes on all the same.
         self.bar.suspend(|| {
             let _ = writeln!(io::stdout(), "{line}");

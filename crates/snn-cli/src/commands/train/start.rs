@@ -86,7 +86,7 @@ fn set_device(config: &mut Config, arguments: &Arguments) {
 }
 
 /// The command line as a shell takes it.
-fn command(arguments: impl IntoIterator<Item = OsString>) -> String {
+pub(super) fn command(arguments: impl IntoIterator<Item = OsString>) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,~".contains(c);
     let quote = |word: String| match !word.is_empty() && word.chars().all(plain) {
         true => word,
@@ -119,7 +119,8 @@ mod tests {
             train: Arguments,
         }
         let help = Cli::command().render_help().to_string();
-        for name in snn_train::run::preset_names() {
+        let text = snn_train::run::text::preset_names();
+        for name in snn_train::run::preset_names().into_iter().chain(text) {
             assert!(help.contains(name), "{name} is missing in {help}");
         }
     }
