@@ -232,10 +232,8 @@ fn nlp(hardware: Hardware, priority: Priority) -> Pick {
                 },
                 spikes,
             ],
-            caution: (hardware == Hardware::Analog).then_some(
-                "Matterhorn, whose coding is made for such devices, is here as a coding only: \
-                 snn_core::encode",
-            ),
+            caution: (hardware == Hardware::Analog)
+                .then_some("Matterhorn, whose coding is made for such devices, is not in the zoo"),
             ..Pick::of("wd-spikingformer-0.4b")
         },
         Priority::Accuracy => Pick {
