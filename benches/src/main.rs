@@ -194,6 +194,7 @@ fn work(
 }
 
 fn use_threads(threads: usize) -> Result<()> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    // This thread works too: handing every layer over to others costs a wake-up each time.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread();
     pool.build_global().context("cannot start threads")
 }

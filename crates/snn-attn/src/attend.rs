@@ -125,11 +125,13 @@ pub trait Attend: HashAttend {
     /// How many channels of each head spike, position by position:
     /// `[T, B, positions..., C]` to `[T, B, positions..., heads]`.
     fn head_sums(&self, x: &Self::Spikes, heads: usize) -> Self::Counts {
-        let shape = x.shape();
-        let (channels, outer) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
-        let split = [outer, &[heads, channels / heads]].concat();
-        let sums = self.sum_axis(&self.widen(&x.reshape(&split)), shape.len());
-        sums.reshape(&[outer, &[heads]].concat())
+        head_sums(self, x, heads)
+    }
+
+    /// Lets pass the heads whose gate is open, position by position:
+    /// `[T, B, positions..., C]` under `[T, B, positions..., heads]`.
+    fn mask_heads(&self, x: &Self::Spikes, gate: &Self::Spikes) -> Self::Spikes {
+        mask_heads(self, x, gate)
     }
 }
 
@@ -159,6 +161,33 @@ impl Attend for Packed {
         let [q, k, v] = &qkv.map(|x| x.unpack());
         self.counts(&wta::packed(self.isa(), [q, k, v], heads, wta, visible))
     }
+
+    fn channel_sums(&self, x: &Self::Spikes) -> Self::Counts {
+        Packed::channel_sums(self, x)
+    }
+
+    fn head_sums(&self, x: &Self::Spikes, heads: usize) -> Self::Counts {
+        Packed::head_sums(self, x, heads).unwrap_or_else(|| head_sums(self, x, heads))
+    }
+
+    fn mask_heads(&self, x: &Self::Spikes, gate: &Self::Spikes) -> Self::Spikes {
+        Packed::mask_heads(self, x, gate).unwrap_or_else(|| mask_heads(self, x, gate))
+    }
+}
+
+fn head_sums<B: Backend>(backend: &B, x: &B::Spikes, heads: usize) -> B::Counts {
+    let shape = x.shape();
+    let (channels, outer) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
+    let split = [outer, &[heads, channels / heads]].concat();
+    let sums = backend.sum_axis(&backend.widen(&x.reshape(&split)), shape.len());
+    sums.reshape(&[outer, &[heads]].concat())
+}
+
+fn mask_heads<B: Backend>(backend: &B, x: &B::Spikes, gate: &B::Spikes) -> B::Spikes {
+    let (shape, heads) = (x.shape(), gate.shape().last().copied().unwrap_or(1));
+    let (channels, outer) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
+    let x = x.reshape(&[outer, &[heads, channels / heads]].concat());
+    backend.mask(&x, &gate.reshape(&[outer, &[heads, 1]].concat())).reshape(&shape)
 }
 
 impl Attend for Outline {

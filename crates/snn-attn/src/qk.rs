@@ -2,8 +2,6 @@
 //!
 //! Source: Zhou et al., *QKFormer*, NeurIPS 2024.
 
-use snn_core::Signal;
-
 use crate::attend::Attend;
 
 /// Token attention: `fire(sum of Q over the channels of a head) ⊗ K`, a mask
@@ -19,10 +17,7 @@ pub fn token_attention<B: Attend>(
     fire: impl FnOnce(&B::Real) -> B::Spikes,
 ) -> B::Spikes {
     let gate = fire(&backend.scale(&backend.head_sums(q, heads), 1.0));
-    let shape = k.shape();
-    let (channels, outer) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
-    let k = k.reshape(&[outer, &[heads, channels / heads]].concat());
-    backend.mask(&k, &gate.reshape(&[outer, &[heads, 1]].concat())).reshape(&shape)
+    backend.mask_heads(k, &gate)
 }
 
 /// Channel attention: `fire(sum of Q over the tokens) ⊗ K`, a mask over

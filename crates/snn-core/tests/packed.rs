@@ -84,21 +84,26 @@ fn stage(map: Map) -> Stage<'static> {
     Stage::new("s", map).init(Init::Normal(0.4)).bias(Init::Normal(0.1)).norm("bn")
 }
 
-/// Spikes of synapse and neuron for spikes, and for counts that exceed one.
-fn run<B: Backend>(backend: &B, case: &Case) -> [ArrayD<f64>; 2] {
+/// Spikes of synapse and neuron for spikes, for counts of two, three and four bits,
+/// and for numbers that last for two steps each.
+fn run<B: Backend>(backend: &B, case: &Case) -> Vec<ArrayD<f64>> {
     let weights = weights(case.map, case.seed);
     let builder = Builder::load(backend, &weights);
     let synapse = builder.synapse(stage(case.map)).unwrap();
     let lif = builder.neuron("lif", case.neuron).unwrap();
     let mut pass = Pass::new(backend);
     let x = backend.spikes(&bits(&case.shape, case.seed, case.percent));
-    let current = synapse.forward(&mut pass, &x);
-    let of_spikes = lif.forward(&mut pass, &current);
+    let mut currents = vec![synapse.forward(&mut pass, &x)];
     let y = backend.spikes(&bits(&case.shape, case.seed ^ 77, case.percent));
-    let sum = backend.add(&backend.add(&backend.widen(&x), &y), &x);
-    let current = synapse.forward(&mut pass, &sum);
-    let of_counts = lif.forward(&mut pass, &current);
-    [of_spikes, of_counts].map(|spikes| backend.read(spikes.input()))
+    let mut sum = backend.widen(&x);
+    for _ in 0..3 {
+        sum = backend.add(&backend.add(&backend.add(&sum, &y), &x), &y);
+        currents.push(synapse.forward(&mut pass, &sum));
+    }
+    let numbers = backend.real(&backend.read(sum.input()).mapv(|n| n as f32 / 4.0 - 1.0));
+    currents.push(synapse.forward_repeated(&mut pass, &numbers, 2));
+    let mut fire = |current| backend.read(lif.forward(&mut pass, current).input());
+    currents.iter().map(&mut fire).collect()
 }
 
 proptest! {

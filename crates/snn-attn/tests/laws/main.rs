@@ -1,7 +1,9 @@
-//! Laws of the attention mechanisms, on the reference backend.
+//! Laws of the attention mechanisms, on the reference backend; and other backends
+//! beside it.
 
 mod heads;
 mod masks;
+mod packed;
 mod products;
 mod wta;
 mod xnor;

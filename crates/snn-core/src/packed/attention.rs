@@ -2,7 +2,7 @@
 //!
 //! The first product counts, for two channels, the tokens where both spike: the
 //! bits of a channel over 64 tokens are a word. The second is a product of
-//! spikes with small weights, and runs on the same tables as any other.
+//! spikes with small weights.
 
 use rayon::prelude::*;
 
@@ -11,10 +11,11 @@ use super::{
     kernel::{self, Sums, TILE},
     layout::{GROUP, Geometry, LANES, Spikes},
     real::{Integers, Real},
+    spikes::spread,
 };
 
-/// Byte digits of a table entry: a sum of four counts of tokens.
-const DIGITS: usize = 2;
+/// Most tokens that are counted in one signed byte, and in two.
+const TOKENS: [usize; 2] = [127, 127 * 256 + 127];
 
 /// `scale Q (K^T V)` per time step, sample and head, where [`fits`] says so.
 pub(super) fn linear_attention(
@@ -37,36 +38,36 @@ pub(super) fn linear_attention(
     let blocks = geometry.blocks();
     tiles.par_chunks_mut(blocks * of_head).enumerate().for_each(|(head, tiles)| {
         let first = head * width;
+        let digits = if tokens <= TOKENS[0] { 1 } else { 2 };
         let mut counts = vec![0u16; width * width];
+        let mut weights = vec![[0; GROUP]; width * of_head * digits];
+        let mut panel = vec![[0; GROUP]; of_head * LANES];
         for t in 0..steps {
             for sample in 0..samples {
                 let rows = sample * tokens..(sample + 1) * tokens;
-                let words = |words: &[u64], c: usize| {
-                    bits(&words[((first + c) * steps + t) * blocks..][..blocks], &rows)
+                let words = |words: &[u64]| -> Vec<u64> {
+                    let channel = |c: usize| &words[((first + c) * steps + t) * blocks..][..blocks];
+                    (0..width).flat_map(|c| bits(channel(c), &rows)).collect()
                 };
-                let v_bits: Vec<Vec<u64>> = (0..width).map(|c| words(&v_words, c)).collect();
-                for (i, counts) in counts.chunks_exact_mut(width).enumerate() {
-                    let k_bits = words(&k_words, i);
-                    for (count, v_bits) in counts.iter_mut().zip(&v_bits) {
-                        let both = k_bits.iter().zip(v_bits).map(|(k, v)| (k & v).count_ones());
-                        *count = both.sum::<u32>() as u16;
-                    }
-                }
-                let tables = tables(&counts, width);
-                let per_tile = tables.len() / of_head;
+                let (k, v) = (words(&k_words), words(&v_words));
+                kernel::overlaps(isa, &k, &v, tokens.div_ceil(LANES), &mut counts);
+                lay_out(&counts, width, digits, &mut weights);
                 for block in rows.start / LANES..rows.end.div_ceil(LANES) {
-                    let panel: Vec<u8> = (0..of_head)
-                        .flat_map(|g| {
-                            let start = geometry.start(t, block, head * of_head + g);
-                            &q.nibbles[start..start + LANES]
-                        })
-                        .copied()
-                        .collect();
+                    for (g, panel) in panel.chunks_exact_mut(LANES).enumerate() {
+                        let start = geometry.start(t, block, head * of_head + g);
+                        let nibbles = &q.nibbles[start..start + LANES];
+                        for (entry, &nibble) in panel.iter_mut().zip(nibbles) {
+                            *entry = spread(nibble).to_le_bytes();
+                        }
+                    }
                     let lanes = rows.start.saturating_sub(block * LANES)
                         ..(rows.end - block * LANES).min(LANES);
-                    for (tile, tables) in tables.chunks_exact(per_tile).enumerate() {
+                    for (tile, weights) in weights.chunks_exact(width * digits).enumerate() {
                         let mut sums: Sums = [[0; LANES]; TILE];
-                        kernel::lut::<DIGITS>(isa, &panel, tables, &mut sums);
+                        match digits {
+                            1 => kernel::dense::<1>(isa, &panel, 1, weights, &mut sums),
+                            _ => kernel::dense::<2>(isa, &panel, 1, weights, &mut sums),
+                        }
                         let (_, out) = &mut tiles[block * of_head + tile];
                         let step = &mut out[t * TILE * LANES..(t + 1) * TILE * LANES];
                         for (out, sums) in step.chunks_exact_mut(LANES).zip(&sums) {
@@ -86,7 +87,7 @@ pub(super) fn fits([q, k, v]: [&Spikes; 3], heads: usize) -> bool {
     let geometry = &q.geometry;
     let equal = *geometry == k.geometry && *geometry == v.geometry;
     let whole = heads > 0 && geometry.channels.is_multiple_of(heads * GROUP);
-    equal && whole && samples(geometry).1 * GROUP < 1 << (8 * DIGITS)
+    equal && whole && samples(geometry).1 <= TOKENS[1]
 }
 
 /// Samples and rows of each.
@@ -134,21 +135,18 @@ fn bits(words: &[u64], rows: &std::ops::Range<usize>) -> Vec<u64> {
     bits
 }
 
-/// Tables `[tiles][groups][TILE][DIGITS]` of the rows `[width][width]` of
-/// `K^T V` that four channels of a query select.
-fn tables(counts: &[u16], width: usize) -> Vec<[u8; 16]> {
+/// Columns of `K^T V`, `[width][width]`, as the dense kernel reads weights:
+/// `[tiles][groups][TILE][digits]`, signed bytes, the lowest first.
+fn lay_out(counts: &[u16], width: usize, digits: usize, weights: &mut [[i8; GROUP]]) {
     let groups = width / GROUP;
-    let mut tables = vec![[0; 16]; groups * groups * TILE * DIGITS];
-    for (i, digits) in tables.chunks_exact_mut(DIGITS).enumerate() {
+    for (i, weights) in weights.chunks_exact_mut(digits).enumerate() {
         let (n, g, tile) = (i % TILE, i / TILE % groups, i / TILE / groups);
-        let column = tile * TILE + n;
-        let mut sums = [0u16; 16];
-        for nibble in 1..16usize {
-            let low = nibble.trailing_zeros() as usize;
-            sums[nibble] = sums[nibble & (nibble - 1)] + counts[(g * GROUP + low) * width + column];
+        for j in 0..GROUP {
+            let mut count = i32::from(counts[(g * GROUP + j) * width + tile * TILE + n]);
+            for weights in weights.iter_mut() {
+                weights[j] = count as u8 as i8;
+                count = (count - i32::from(weights[j])) >> 8;
+            }
         }
-        digits[0] = sums.map(|sum| sum as u8);
-        digits[1] = sums.map(|sum| (sum >> 8) as u8);
     }
-    tables
 }

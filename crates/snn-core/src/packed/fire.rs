@@ -4,11 +4,13 @@ use rayon::prelude::*;
 
 use super::{
     Packed, Precision,
+    image::Panels,
     kernel::{self, Dynamics, Membranes, TILE, Tile},
     layout::{Geometry, LANES, Spikes},
-    product::{self, Place, Sink, Source},
+    product::{self, Currents, Place, Sink, Source},
     real::{Integers, Kind, Real, Rough},
-    synapse::{PackedSynapse, UNIT, round_up},
+    synapse::PackedSynapse,
+    weights::{Bounds, UNIT, round_up},
 };
 use crate::neuron::Neuron;
 
@@ -18,40 +20,83 @@ pub(super) struct Fire<'a> {
     neuron: &'a Neuron,
     leak: Option<f64>,
     dynamics: Dynamics,
-    /// How near a threshold is too near to trust, `[channels]` in whole tiles.
-    margins: Vec<f32>,
+    steps: usize,
+    /// What an error keeps of itself from step to step.
+    keep: f64,
+    /// How near a threshold is too near to trust after one step, `[channels]` in
+    /// whole tiles; nothing where nothing is in doubt.
+    margins: Vec<Margin>,
+}
+
+/// Error of a membrane after one step from rest.
+struct Margin {
+    /// At any input.
+    always: f64,
+    /// More for each unit of activity.
+    each: f64,
 }
 
 impl<'a> Fire<'a> {
-    /// For currents that are wrong by at most `error` and no greater than
-    /// `magnitude`, over `steps` steps.
+    /// For currents within `bounds`, over `steps` steps.
     fn new(
         packed: &'a Packed,
         neuron: &'a Neuron,
         leak: Option<f64>,
-        (error, magnitude): (&[f32], &[f32]),
+        bounds: &Bounds,
         steps: usize,
     ) -> Self {
         let dynamics = Dynamics::new(neuron, leak);
         let (keep, gain) = (f64::from(dynamics.keep).abs(), f64::from(dynamics.gain).abs());
-        // An error stays with the membrane: e <- keep e + gain error. A spike in doubt is worked
-        // out anew, so resets add none.
         let stays: f64 = (0..steps).map(|t| keep.powi(t as i32)).sum();
         let levels = neuron.threshold.abs() + neuron.rest().abs();
-        let margin = |(&error, &magnitude): (&f32, &f32)| {
+        let margin = |n: usize| {
+            let [error, each, magnitude] =
+                [&bounds.error, &bounds.each, &bounds.magnitude].map(|x| f64::from(x[n]));
             // |h| is at most this; each step rounds six times.
-            let membrane = stays * (gain * f64::from(magnitude) + levels) + levels;
-            round_up(stays * (gain * f64::from(error) + 12.0 * UNIT * membrane))
+            let membrane = stays * (gain * magnitude + levels) + levels;
+            Margin { always: gain * error + 12.0 * UNIT * membrane, each: gain * each }
         };
         let margins = match packed.precision() {
-            Precision::Exact => error.iter().zip(magnitude).map(margin).collect(),
-            _ => vec![-1.0; error.len()], // nothing is in doubt
+            Precision::Exact => (0..bounds.error.len()).map(margin).collect(),
+            _ => Vec::new(),
         };
-        Self { packed, neuron, leak, dynamics, margins }
+        Self { packed, neuron, leak, dynamics, steps, keep, margins }
     }
 
-    fn margins(&self, tile: usize) -> [f32; TILE] {
-        std::array::from_fn(|n| self.margins[tile * TILE + n])
+    /// Margins of a tile at each step, where the input had this `activity`.
+    ///
+    /// An error stays with the membrane, `e <- keep e + gain error`. A spike in
+    /// doubt is worked out anew, so resets add none.
+    fn margins(&self, tile: usize, activity: &[f32]) -> Vec<[f32; TILE]> {
+        let Some(margins) = self.margins.get(tile * TILE..(tile + 1) * TILE) else {
+            return vec![[-1.0; TILE]; self.steps];
+        };
+        let (mut always, mut each) = (0.0, 0.0);
+        let step = |t: usize| {
+            always = self.keep * always + 1.0;
+            each = self.keep * each + f64::from(activity.get(t).copied().unwrap_or(0.0));
+            std::array::from_fn(|n| round_up(margins[n].always * always + margins[n].each * each))
+        };
+        (0..self.steps).map(step).collect()
+    }
+
+    /// The spikes of a tile, `[T][64]`; `exact` gives the exact currents of a lane
+    /// and channel of it.
+    fn tile(
+        &self,
+        place: Place,
+        to: &Geometry,
+        (currents, activity): (&[Membranes], &[f32]),
+        exact: impl Fn(usize, usize) -> Vec<f64>,
+        out: &mut [u8],
+    ) {
+        let margins = self.margins(place.tile, activity);
+        let mut doubt = [0; LANES];
+        let (spikes, _) = out.as_chunks_mut::<LANES>();
+        let tile = Tile { spikes, doubt: &mut doubt };
+        kernel::fire(self.packed.isa(), &self.dynamics, currents, &margins, tile);
+        silence_padding(to, place, &mut doubt, out);
+        self.settle(&doubt, out, exact);
     }
 
     /// The spikes of one neuron from its exact currents.
@@ -64,22 +109,16 @@ impl<'a> Fire<'a> {
         })
     }
 
-    /// Works out every neuron in doubt; `current` gives the exact currents of a
-    /// lane and channel of the tile.
+    /// Works out every neuron in doubt.
     fn settle(
         &self,
         doubt: &[u8; LANES],
-        place: Place,
-        rows: usize,
         out: &mut [u8],
-        mut current: impl FnMut(usize, usize) -> Vec<f64>,
+        exact: impl Fn(usize, usize) -> Vec<f64>,
     ) {
-        for (lane, &doubt) in doubt.iter().enumerate() {
-            if doubt == 0 || place.block * LANES + lane >= rows {
-                continue;
-            }
+        for (lane, &doubt) in doubt.iter().enumerate().filter(|(_, doubt)| **doubt != 0) {
             for n in (0..TILE).filter(|n| doubt >> n & 1 == 1) {
-                let spikes = self.exactly(current(lane, n).into_iter());
+                let spikes = self.exactly(exact(lane, n).into_iter());
                 for (nibbles, spike) in out.chunks_exact_mut(LANES).zip(spikes) {
                     nibbles[lane] = nibbles[lane] & !(1 << n) | u8::from(spike) << n;
                 }
@@ -88,64 +127,19 @@ impl<'a> Fire<'a> {
     }
 }
 
-/// Membranes of a tile and its doubts, between steps.
-pub(super) struct Running {
-    v: Membranes,
-    doubt: [u8; LANES],
-}
-
-impl Default for Running {
-    fn default() -> Self {
-        Self { v: [[0.0; LANES]; TILE], doubt: [0; LANES] }
-    }
-}
-
 /// The sink that fires, for a synapse that feeds its neurons directly.
 struct Fused<'a> {
     fire: Fire<'a>,
-    synapse: &'a PackedSynapse,
     to: &'a Geometry,
 }
 
 impl Sink for Fused<'_> {
     type Out = u8;
-    type State = Running;
     const LEN: usize = LANES;
 
-    fn take(&self, state: &mut Running, place: Place, currents: &Membranes, out: &mut [u8]) {
-        self.fire.step(state, place.tile, currents, out);
-    }
-
-    fn done(
-        &self,
-        mut state: Running,
-        place: Place,
-        seen: &dyn Fn(usize) -> Vec<Vec<f64>>,
-        out: &mut [u8],
-    ) {
-        silence_padding(self.to, place, &mut state.doubt, out);
-        let mut last: Option<(usize, Vec<Vec<f64>>)> = None;
-        let exact = self.synapse.exact();
-        let isa = self.fire.packed.isa();
-        self.fire.settle(&state.doubt, place, self.to.rows, out, |lane, n| {
-            if last.as_ref().is_none_or(|(known, _)| *known != lane) {
-                last = Some((lane, seen(lane)));
-            }
-            let rows = last.as_ref().map(|(_, rows)| rows.as_slice()).unwrap_or_default();
-            rows.iter().map(|x| exact.current(isa, place.tile * TILE + n, x)).collect()
-        });
-    }
-}
-
-impl Fire<'_> {
-    fn step(&self, state: &mut Running, tile: usize, currents: &Membranes, out: &mut [u8]) {
-        let Some(spikes) = out.first_chunk_mut::<LANES>() else {
-            unreachable!("a step of a tile is a block of nibbles")
-        };
-        let Running { v, doubt } = state;
-        let margins = self.margins(tile);
-        let isa = self.packed.isa();
-        kernel::fire(isa, &self.dynamics, currents, &margins, Tile { v, spikes, doubt });
+    fn take(&self, place: Place, currents: Currents<'_>, out: &mut [u8]) {
+        let Currents { values, activity, exact } = currents;
+        self.fire.tile(place, self.to, (values, activity), exact, out);
     }
 }
 
@@ -174,11 +168,11 @@ pub(super) fn fire(packed: &Packed, neuron: &Neuron, leak: Option<f64>, x: &Real
                 && x.0.rough.get().is_none()
                 && product::has_kernel(synapse, input) =>
         {
-            let product = product::product(synapse, input);
-            let bounds = (&product.error[..], &product.magnitude[..]);
-            let fire = Fire::new(packed, neuron, leak, bounds, geometry.steps);
-            let sink = Fused { fire, synapse, to: &geometry };
-            product::run(packed, synapse, input, &geometry, &sink, &mut nibbles);
+            let (isa, digits) = (packed.isa(), packed.precision().digits());
+            let bounds = product::bounds(isa, synapse, input, digits);
+            let fire = Fire::new(packed, neuron, leak, &bounds, geometry.steps);
+            let sink = Fused { fire, to: &geometry };
+            product::run(isa, synapse, input, digits, &geometry, &sink, &mut nibbles);
         }
         Kind::Sum(..) | Kind::Pool(..) | Kind::Mean(..) | Kind::Current { .. }
             if x.0.exact.get().is_none() && super::rough::worthwhile(x) =>
@@ -186,10 +180,15 @@ pub(super) fn fire(packed: &Packed, neuron: &Neuron, leak: Option<f64>, x: &Real
             let rough = super::rough::rough(packed, x);
             from_rough(packed, neuron, leak, x, rough, &geometry, &mut nibbles);
         }
+        Kind::Current { synapse, input: Source::Real(input), .. }
+            if x.0.exact.get().is_none() && synapse.has_kernel() =>
+        {
+            from_input(packed, neuron, leak, (synapse, input), &geometry, &mut nibbles);
+        }
         Kind::Integers(integers) if x.0.exact.get().is_none() => {
             from_integers(packed, neuron, leak, integers, &mut nibbles);
         }
-        _ => from_exact(neuron, leak, x, &geometry, &mut nibbles),
+        _ => from_exact(packed, neuron, leak, x, &geometry, &mut nibbles),
     }
     Spikes { geometry, nibbles: nibbles.into() }
 }
@@ -203,23 +202,15 @@ fn from_rough(
     to: &Geometry,
     out: &mut [u8],
 ) {
-    let fire = Fire::new(packed, neuron, leak, (&rough.error, &rough.magnitude), to.steps);
+    let fire = Fire::new(packed, neuron, leak, &rough.bounds, to.steps);
     let piece = to.steps * LANES;
     out.par_chunks_mut(piece).zip(rough.values.par_chunks(piece * TILE)).enumerate().for_each(
         |(i, (out, values))| {
-            let place = Place { block: i / to.groups(), tile: i % to.groups(), t: to.steps };
-            let mut state = Running::default();
-            let (steps, _) = values.as_chunks::<LANES>();
-            for (currents, out) in steps.chunks_exact(TILE).zip(out.chunks_exact_mut(LANES)) {
-                let Some(currents) = currents.first_chunk::<TILE>() else {
-                    unreachable!("chunks of a tile")
-                };
-                fire.step(&mut state, place.tile, currents, out);
-            }
-            silence_padding(to, place, &mut state.doubt, out);
-            fire.settle(&state.doubt, place, to.rows, out, |lane, n| {
-                x.exact_at(packed, place.block * LANES + lane, place.tile * TILE + n)
-            });
+            let place = Place { block: i / to.groups(), tile: i % to.groups() };
+            let (currents, _) = values.as_chunks::<LANES>().0.as_chunks::<TILE>();
+            let exact =
+                |lane, n| x.exact_at(packed, place.block * LANES + lane, place.tile * TILE + n);
+            fire.tile(place, to, (currents, &[]), exact, out);
         },
     );
 }
@@ -235,33 +226,67 @@ fn from_integers(
     let to = &x.geometry;
     let piece = to.steps * LANES;
     let tiles = out.par_chunks_mut(piece).zip(x.values.par_chunks(piece * TILE));
-    tiles.enumerate().for_each(|(i, (out, values))| {
-        let place = Place { block: i / to.groups(), tile: i % to.groups(), t: to.steps };
-        kernel::fire_integers(packed.isa(), neuron, leak, values, x.scale, out);
+    tiles.enumerate().for_each_init(Vec::new, |currents, (i, (out, values))| {
+        let place = Place { block: i / to.groups(), tile: i % to.groups() };
+        currents.clear();
+        let steps = values.as_chunks::<LANES>().0.as_chunks::<TILE>().0.iter();
+        currents.extend(steps.map(|step| step.map(|row| row.map(|n| f64::from(n) * x.scale))));
+        kernel::fire_exact(packed.isa(), neuron, leak, currents, out);
         silence_padding(to, place, &mut [0; LANES], out);
     });
 }
 
-fn from_exact(neuron: &Neuron, leak: Option<f64>, x: &Real, to: &Geometry, out: &mut [u8]) {
+/// Real numbers through a synapse, in 64-bit floats: nothing is in doubt.
+fn from_input(
+    packed: &Packed,
+    neuron: &Neuron,
+    leak: Option<f64>,
+    (synapse, input): (&PackedSynapse, &Real),
+    to: &Geometry,
+    out: &mut [u8],
+) {
+    let panels = Panels::new(synapse.map(), input, synapse.parts.unit());
+    let piece = to.steps * LANES;
+    out.par_chunks_mut(to.groups() * piece).enumerate().for_each(|(block, out)| {
+        let panels = panels.pack(block);
+        for (tile, out) in out.chunks_exact_mut(piece).enumerate() {
+            let currents = synapse.exact().of_tile(packed.isa(), tile, &panels);
+            kernel::fire_exact(packed.isa(), neuron, leak, &currents, out);
+            silence_padding(to, Place { block, tile }, &mut [0; LANES], out);
+        }
+    });
+}
+
+fn from_exact(
+    packed: &Packed,
+    neuron: &Neuron,
+    leak: Option<f64>,
+    x: &Real,
+    to: &Geometry,
+    out: &mut [u8],
+) {
     let values = x.exact().as_standard_layout();
     let Some(values) = values.as_slice() else { unreachable!("the layout is standard") };
-    let step = to.rows * to.channels;
-    out.par_chunks_mut(to.steps * LANES).enumerate().for_each(|(i, out)| {
+    let steps = values.chunks_exact((to.rows * to.channels).max(1));
+    let pieces = out.par_chunks_mut(to.steps * LANES).enumerate();
+    pieces.for_each_init(Vec::new, |currents, (i, out)| {
         let (block, tile) = (i / to.groups(), i % to.groups());
         let rows = to.rows.saturating_sub(block * LANES).min(LANES);
         let channels = to.channels.saturating_sub(tile * TILE).min(TILE);
-        let mut membranes = [[0.0f64; TILE]; LANES];
-        for (t, nibbles) in out.chunks_exact_mut(LANES).enumerate() {
-            for lane in 0..rows {
-                let start = t * step + (block * LANES + lane) * to.channels + tile * TILE;
-                for n in 0..channels {
-                    let v = &mut membranes[lane][n];
-                    let spike;
-                    (spike, *v) = neuron.fire(neuron.charge(leak, *v, values[start + n]));
-                    nibbles[lane] |= u8::from(spike) << n;
+        currents.clear();
+        currents.extend(steps.clone().map(|values| {
+            let mut currents = [[0.0; LANES]; TILE];
+            let seen = values.chunks_exact(to.channels).skip(block * LANES).take(rows);
+            for (lane, row) in seen.enumerate() {
+                let row = &row[tile * TILE..tile * TILE + channels];
+                for (currents, &x) in currents.iter_mut().zip(row) {
+                    currents[lane] = x;
                 }
             }
-        }
+            currents
+        }));
+        kernel::fire_exact(packed.isa(), neuron, leak, currents, out);
+        silence_padding(to, Place { block, tile }, &mut [0; LANES], out);
     });
 }
 

@@ -13,10 +13,10 @@ pub struct Isa(Level);
 pub enum Level {
     /// No vector instructions are asked for.
     Portable,
-    /// AVX2 and FMA.
+    /// AVX2, FMA and POPCNT.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// Those, and AVX-512 F, BW, DQ, VL and VNNI.
+    /// Those, BMI2, and AVX-512 F, BW, DQ, VL, VBMI and VNNI.
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
@@ -27,12 +27,17 @@ impl Isa {
         let mut isas = vec![Self(Level::Portable)];
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            if is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("popcnt")
+            {
                 isas.push(Self(Level::Avx2));
-                if is_x86_feature_detected!("avx512f")
+                if is_x86_feature_detected!("bmi2")
+                    && is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vbmi")
                     && is_x86_feature_detected!("avx512vnni")
                 {
                     isas.push(Self(Level::Avx512));

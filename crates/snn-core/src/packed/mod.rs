@@ -6,7 +6,8 @@
 //!
 //! - Spikes meet weights by table lookup: four spikes of a row are a nibble
 //!   that selects one of sixteen precomputed sums, for 64 rows at once.
-//! - Counts meet weights as integers.
+//! - Counts of few bits are looked up bit by bit; others meet weights as integers.
+//! - Real numbers, such as an image, meet weights in 64-bit floats.
 //! - Tables and weights have so many bytes as the [`Precision`] says. In
 //!   [`Precision::Exact`] every one comes with a bound on its error; a neuron
 //!   whose membrane comes nearer to its threshold than the bound is worked out
@@ -15,11 +16,12 @@
 //! - Work is claimed in tiles of rows and channels; the result does not depend
 //!   on the number of threads.
 //!
-//! What has no kernel (grouped convolutions, real input, integer neurons) is
-//! computed as the [`Reference`] does, in 64-bit floats.
+//! What has no kernel (grouped convolutions, integer neurons) is computed as the
+//! [`Reference`] does, in 64-bit floats.
 
 mod attention;
 mod fire;
+mod image;
 mod isa;
 mod kernel;
 mod layout;
@@ -29,6 +31,7 @@ mod real;
 mod rough;
 mod spikes;
 mod synapse;
+mod weights;
 
 use std::sync::Arc;
 
@@ -86,13 +89,23 @@ impl Precision {
         }
     }
 
-    /// Bytes of a table entry or weight.
+    /// Bytes of a table entry or weight, where the current goes straight into a
+    /// neuron.
     const fn digits(self) -> usize {
         match self {
-            // The third byte of the exact form costs less than the neurons that two leave in doubt.
-            Self::Exact | Self::F32 => 3,
-            Self::I16 => 2,
+            Self::F32 => 3,
+            Self::Exact | Self::I16 => 2,
             Self::I8 => 1,
+        }
+    }
+
+    /// The same, where the current is added to a stream. There errors add up,
+    /// and a neuron in doubt takes all that was added to be worked out again: the
+    /// third byte costs less.
+    const fn stream_digits(self) -> usize {
+        match self {
+            Self::Exact => 3,
+            _ => self.digits(),
         }
     }
 }
@@ -127,7 +140,7 @@ impl Packed {
 
     /// `scale Q (K^T V)` per time step, sample and head, from bits; `None` where
     /// there is no kernel: for counts above one, unequal shapes, heads that are
-    /// not whole groups of four channels, or more than 16,383 tokens.
+    /// not whole groups of four channels, or more than 32,639 tokens.
     ///
     /// `q`, `k`, `v`: `[T, B, positions..., C]`. Gives currents of that shape.
     pub fn linear_attention(
@@ -222,7 +235,7 @@ impl Backend for Packed {
     }
 
     fn synapse(&self, parts: &SynapseParts) -> Arc<PackedSynapse> {
-        Arc::new(PackedSynapse::new(parts, self.precision.digits()))
+        Arc::new(PackedSynapse::new(parts))
     }
 
     /// # Panics
@@ -269,10 +282,7 @@ impl Backend for Packed {
     }
 
     fn mask(&self, a: &Spikes, b: &Spikes) -> Spikes {
-        if a.geometry == b.geometry {
-            return spikes::mask(a, b);
-        }
-        Spikes::pack(&ORACLE.mask(&a.unpack(), &b.unpack()))
+        spikes::mask(a, b).unwrap_or_else(|| Spikes::pack(&ORACLE.mask(&a.unpack(), &b.unpack())))
     }
 
     fn complement(&self, x: &Spikes) -> Spikes {

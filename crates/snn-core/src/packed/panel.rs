@@ -1,6 +1,9 @@
 //! What the rows of one block see: the input of a product, group after group.
 
-use super::layout::{GROUP, Geometry, LANES};
+use super::{
+    kernel::{Column, QUAD},
+    layout::{GROUP, Geometry, LANES},
+};
 use crate::map::{Map, Window};
 
 /// What the layout holds for one row and group.
@@ -29,75 +32,91 @@ impl Entry for [u8; GROUP] {
     }
 }
 
+/// Which rows of the input the rows of the output see.
+#[derive(Clone, Copy)]
+pub(super) struct Sight {
+    /// Window, and sides of input and output.
+    window: Option<(Window, [usize; 2], [usize; 2])>,
+}
+
+impl Sight {
+    /// For input of shape `[T, B, positions..., C]`.
+    pub(super) fn new(map: Map, shape: &[usize]) -> Self {
+        let window = match map {
+            Map::Linear { .. } => None,
+            Map::Conv2d { window, .. } => {
+                let from = [shape[shape.len() - 3], shape[shape.len() - 2]];
+                Some((window, from, from.map(|length| window.outputs(length))))
+            }
+        };
+        Self { window }
+    }
+
+    pub(super) fn taps(&self) -> usize {
+        self.window.map_or(1, |(window, ..)| window.size * window.size)
+    }
+
+    /// The row that output row `row` sees at `tap`; nothing of padding.
+    pub(super) fn source(&self, row: usize, tap: usize) -> Option<usize> {
+        let Some((window, [height, width], [rows, columns])) = self.window else {
+            return Some(row);
+        };
+        let (sample, position) = (row / (rows * columns), row % (rows * columns));
+        let y = window.source(position / columns, tap / window.size, height)?;
+        let x = window.source(position % columns, tap % window.size, width)?;
+        Some((sample * height + y) * width + x)
+    }
+}
+
 /// Packs panels `[taps][groups][64]` for one map and one input.
 pub(super) struct Packer<'a, E> {
     input: &'a [E],
     geometry: &'a Geometry,
-    window: Option<(Window, [usize; 2], [usize; 2])>,
+    sight: Sight,
 }
 
 impl<'a, E: Entry> Packer<'a, E> {
     pub(super) fn new(map: Map, input: &'a [E], geometry: &'a Geometry) -> Self {
-        let window = match map {
-            Map::Linear { .. } => None,
-            Map::Conv2d { window, .. } => {
-                let side = |i: usize| geometry.shape[geometry.shape.len() - 3 + i];
-                let from = [side(0), side(1)];
-                Some((window, from, from.map(|length| window.outputs(length))))
-            }
-        };
-        Self { input, geometry, window }
+        Self { input, geometry, sight: Sight::new(map, &geometry.shape) }
     }
 
     /// Entries of the panel of one step.
     pub(super) fn len(&self) -> usize {
-        let taps = self.window.map_or(1, |(window, ..)| window.size * window.size);
-        taps * self.geometry.groups() * LANES
+        (self.sight.taps() * self.geometry.groups()).next_multiple_of(QUAD) * LANES
     }
 
-    /// Panels `[T][taps][groups][64]` of the rows of output block `block`.
+    /// Panels `[T][taps][groups][64]` of the rows of output block `block`, each
+    /// filled up to whole quads of groups.
     pub(super) fn pack(&self, block: usize, panels: &mut Vec<E>) {
         panels.clear();
         panels.resize(self.geometry.steps * self.len(), E::default());
-        match self.window {
+        match self.sight.window {
             None => self.copy(block, panels),
             Some((window, from, to)) if from == to && window.stride == 1 => {
                 self.shift(window, from, block, panels);
             }
-            Some((window, from, to)) => self.gather(window, from, to, block, panels),
+            Some(_) => self.gather(block, panels),
         }
     }
 
-    /// What output row `row` alone sees, `[T][taps][groups]`.
-    pub(super) fn row(&self, row: usize) -> Vec<Vec<E>> {
-        let sources: Vec<Option<usize>> = match self.window {
-            None => vec![Some(row)],
-            Some((window, [height, width], [rows, columns])) => {
-                let (sample, position) = (row / (rows * columns), row % (rows * columns));
-                let source = |tap: usize| {
-                    let y = window.source(position / columns, tap / window.size, height)?;
-                    let x = window.source(position % columns, tap % window.size, width)?;
-                    Some((sample * height + y) * width + x)
-                };
-                (0..window.size * window.size).map(source).collect()
-            }
+    /// What output row `row` sees at step `t`, tap by tap; nothing of padding.
+    pub(super) fn columns(
+        &self,
+        t: usize,
+        row: usize,
+    ) -> impl ExactSizeIterator<Item = Option<Column<'a, E>>> {
+        let Self { input, geometry, sight } = *self;
+        let column = move |row: usize| Column {
+            entries: &input[geometry.entry(t, row, 0)..],
+            stride: geometry.steps,
         };
-        let groups = self.geometry.groups();
-        let seen = |t: usize, source: &Option<usize>| -> Vec<E> {
-            match source {
-                Some(row) => {
-                    (0..groups).map(|g| self.input[self.geometry.entry(t, *row, g)]).collect()
-                }
-                None => vec![E::default(); groups],
-            }
-        };
-        let step = |t| sources.iter().flat_map(|source| seen(t, source)).collect();
-        (0..self.geometry.steps).map(step).collect()
+        (0..sight.taps()).map(move |tap| sight.source(row, tap).map(column))
     }
 
     fn copy(&self, block: usize, panels: &mut [E]) {
         for (t, panel) in panels.chunks_exact_mut(self.len()).enumerate() {
-            for (g, entries) in panel.chunks_exact_mut(LANES).enumerate() {
+            let groups = panel.chunks_exact_mut(LANES).take(self.geometry.groups());
+            for (g, entries) in groups.enumerate() {
                 let start = self.geometry.start(t, block, g);
                 entries.copy_from_slice(&self.input[start..start + LANES]);
             }
@@ -153,23 +172,12 @@ impl<'a, E: Entry> Packer<'a, E> {
         }
     }
 
-    fn gather(
-        &self,
-        window: Window,
-        [height, width]: [usize; 2],
-        [rows, columns]: [usize; 2],
-        block: usize,
-        panels: &mut [E],
-    ) {
-        let samples = self.geometry.rows / (height * width);
+    fn gather(&self, block: usize, panels: &mut [E]) {
         let groups = self.geometry.groups();
-        for tap in 0..window.size * window.size {
+        for tap in 0..self.sight.taps() {
             let source = |lane: usize| {
-                let row = block * LANES + lane;
-                let (sample, position) = (row / (rows * columns), row % (rows * columns));
-                let y = window.source(position / columns, tap / window.size, height)?;
-                let x = window.source(position % columns, tap % window.size, width)?;
-                (sample < samples).then_some((sample * height + y) * width + x)
+                let row = self.sight.source(block * LANES + lane, tap)?;
+                (row < self.geometry.rows).then_some(row)
             };
             let sources: Vec<(usize, usize)> =
                 (0..LANES).filter_map(|lane| Some((lane, source(lane)?))).collect();

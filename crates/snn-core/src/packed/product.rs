@@ -1,16 +1,18 @@
 //! Running a synapse over a tensor: block by block, tile by tile.
 
+use std::sync::{Mutex, PoisonError};
+
 use ndarray::ArrayD;
 use rayon::prelude::*;
 
 use super::{
-    Packed,
-    isa::Isa,
-    kernel::{Membranes, Sums, TILE, scale_sums},
+    isa::{Isa, Level},
+    kernel::{self, Column, Membranes, Sums, TILE, Weight, scale_sums},
     layout::{CountForm, Counts, GROUP, Geometry, LANES, Spikes},
     panel::{Entry, Packer},
     real::Real,
-    synapse::{PackedSynapse, Product},
+    synapse::PackedSynapse,
+    weights::{Bounds, PLANES, Product},
 };
 
 /// What a synapse reads.
@@ -31,67 +33,58 @@ impl Source {
         }
     }
 
-    /// What output row `row` sees at each step, laid out as the weights and
-    /// multiplied by the unit of the synapse.
-    pub(super) fn exact_rows(&self, synapse: &PackedSynapse, row: usize) -> Vec<Vec<f64>> {
-        fn rows<E: Entry>(
-            synapse: &PackedSynapse,
-            input: &[E],
-            geometry: &Geometry,
+    /// What `synapse` makes of output row `row` and channel `n` at each step.
+    pub(super) fn exact_at(
+        &self,
+        isa: Isa,
+        synapse: &PackedSynapse,
+        row: usize,
+        n: usize,
+    ) -> Vec<f64> {
+        fn at<E: Entry>(
+            (isa, synapse): (Isa, &PackedSynapse),
+            (input, geometry): (&[E], &Geometry),
             row: usize,
-        ) -> Vec<Vec<f64>> {
+            n: usize,
+        ) -> Vec<f64> {
+            let packer = Packer::new(synapse.map(), input, geometry);
             let unit = synapse.parts.unit();
-            let steps = Packer::new(synapse.map(), input, geometry).row(row);
-            let numbers = |entry: &E| entry.channels().map(|x| f64::from(x) * unit);
-            steps.iter().map(|step| step.iter().flat_map(numbers).collect()).collect()
+            let current = |t| synapse.exact().current(isa, n, unit, packer.columns(t, row));
+            (0..geometry.steps).map(current).collect()
         }
         match self {
             Self::Spikes(Spikes { geometry, nibbles })
             | Self::Counts(Counts {
                 form: CountForm::Bits(Spikes { geometry, nibbles }), ..
-            }) => rows(synapse, nibbles, geometry, row),
+            }) => at((isa, synapse), (nibbles, geometry), row, n),
             Self::Counts(Counts { form: CountForm::Bytes { geometry, bytes }, .. }) => {
-                rows(synapse, bytes, geometry, row)
+                at((isa, synapse), (bytes, geometry), row, n)
             }
             _ => unreachable!("currents of real input are computed exactly at once"),
         }
     }
 }
 
-/// The row in `lane` of a panel, as numbers.
-pub(super) fn seen<E: Entry>(panel: &[E], lane: usize, unit: f64) -> Vec<f64> {
-    let entries = panel.iter().skip(lane).step_by(LANES);
-    entries.flat_map(|entry| entry.channels().map(|x| f64::from(x) * unit)).collect()
-}
-
-/// Takes the sums of one tile at a time; steps of a tile come in order.
+/// Takes the currents of one tile at a time.
 pub(super) trait Sink: Sync {
-    /// What a task writes to, for one time step of one tile.
+    /// What a task writes to.
     type Out: Send;
-    /// What is kept between the steps of a tile.
-    type State: Default;
 
     /// Length of what one step of one tile writes.
     const LEN: usize;
 
-    /// Takes currents of rows of `block` and channels of `tile` at step `t`.
-    fn take(
-        &self,
-        state: &mut Self::State,
-        place: Place,
-        currents: &Membranes,
-        out: &mut [Self::Out],
-    );
+    /// Takes the currents at `place` and writes all steps of it.
+    fn take(&self, place: Place, currents: Currents<'_>, out: &mut [Self::Out]);
+}
 
-    /// All steps of a tile are done; `seen` gives what a row of the panel saw,
-    /// step by step.
-    fn done(
-        &self,
-        state: Self::State,
-        place: Place,
-        seen: &dyn Fn(usize) -> Vec<Vec<f64>>,
-        out: &mut [Self::Out],
-    );
+/// The currents of a tile.
+pub(super) struct Currents<'a> {
+    /// Step by step.
+    pub(super) values: &'a [Membranes],
+    /// No row of the block had an input that was more active, step by step.
+    pub(super) activity: &'a [f32],
+    /// Gives the exact currents of a lane and channel, step by step.
+    pub(super) exact: &'a dyn Fn(usize, usize) -> Vec<f64>,
 }
 
 /// Where a tile lies.
@@ -99,32 +92,55 @@ pub(super) trait Sink: Sync {
 pub(super) struct Place {
     pub(super) block: usize,
     pub(super) tile: usize,
-    pub(super) t: usize,
 }
 
-/// Runs `synapse` over `input` and hands the currents to `sink`. `out` is
-/// `[blocks][tiles][T]` pieces of `Sink::LEN`.
+/// Runs `synapse` over `input`, with tables and weights of `digits` bytes, and
+/// hands the currents to `sink`. `out` is `[blocks][tiles][T]` pieces of
+/// `Sink::LEN`.
 pub(super) fn run<S: Sink>(
-    packed: &Packed,
+    isa: Isa,
     synapse: &PackedSynapse,
     input: &Source,
+    digits: usize,
     to: &Geometry,
     sink: &S,
     out: &mut [S::Out],
 ) {
+    let product = product(isa, synapse, input, digits);
     match input {
         Source::Spikes(spikes) | Source::Counts(Counts { form: CountForm::Bits(spikes), .. }) => {
             let packer = Packer::new(synapse.map(), &spikes.nibbles, &spikes.geometry);
-            let product = synapse.lookup();
-            tiles(packed.isa(), synapse, &packer, product, Product::look_up, to, sink, out);
+            tiles(isa, synapse, &[packer], product, to, sink, out);
         }
         Source::Counts(Counts { max, form: CountForm::Bytes { geometry, bytes } }) => {
-            let packer = Packer::new(synapse.map(), bytes, geometry);
-            let product = synapse.integer(*max);
-            tiles(packed.isa(), synapse, &packer, product, Product::multiply, to, sink, out);
+            let Some(bits) = planes(isa, *max, digits) else {
+                let packer = Packer::new(synapse.map(), bytes, geometry);
+                return tiles(isa, synapse, &[packer], product, to, sink, out);
+            };
+            let plane = |bit| {
+                let mut nibbles = vec![0; bytes.len()];
+                kernel::plane(isa, bytes, bit, &mut nibbles);
+                nibbles
+            };
+            let planes: Vec<_> = (0..bits).map(plane).collect();
+            let pack = |nibbles| Packer::new(synapse.map(), nibbles, geometry);
+            let packers: Vec<_> = planes.iter().map(|nibbles| pack(nibbles.as_slice())).collect();
+            tiles(isa, synapse, &packers, product, to, sink, out);
         }
         _ => unreachable!("only spikes and counts up to 255 have kernels"),
     }
+}
+
+/// Bits of counts up to `max`, if looking up bit after bit is no slower than
+/// multiplying.
+fn planes(isa: Isa, max: u32, digits: usize) -> Option<u32> {
+    let bits = u32::BITS - max.leading_zeros();
+    let most = match isa.level() {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => PLANES,
+        _ => 2,
+    };
+    (bits <= most && digits < 3).then_some(bits) // sums of three digits would not fit
 }
 
 /// Whether [`run`] can take this input.
@@ -137,71 +153,215 @@ pub(super) fn has_kernel(synapse: &PackedSynapse, input: &Source) -> bool {
     narrow && synapse.has_kernel()
 }
 
-/// Error and magnitude of the currents that [`run`] gives.
-pub(super) fn product<'a>(synapse: &'a PackedSynapse, input: &Source) -> &'a Product {
+/// What the currents that [`run`] gives can be.
+pub(super) fn bounds(isa: Isa, synapse: &PackedSynapse, input: &Source, digits: usize) -> Bounds {
+    product(isa, synapse, input, digits).bounds(max(isa, input, digits))
+}
+
+/// The same once they were computed, and none exceeds `greatest` in magnitude.
+pub(super) fn bounds_seen(
+    isa: Isa,
+    synapse: &PackedSynapse,
+    input: &Source,
+    digits: usize,
+    greatest: &[f32],
+) -> Bounds {
+    product(isa, synapse, input, digits).bounds_seen(max(isa, input, digits), greatest)
+}
+
+/// No input is greater.
+fn max(isa: Isa, input: &Source, digits: usize) -> u32 {
     match input {
-        Source::Counts(Counts { max, form: CountForm::Bytes { .. } }) => synapse.integer(*max),
-        _ => synapse.lookup(),
+        Source::Counts(Counts { max, form: CountForm::Bytes { .. } }) => {
+            planes(isa, *max, digits).map_or(*max, |bits| (1 << bits) - 1)
+        }
+        _ => 1,
     }
 }
 
-/// Panels of a block, kept while a thread works on that block.
-struct Scratch<E> {
-    block: usize,
-    panels: Vec<E>,
+/// What [`run`] computes with.
+fn product<'a>(isa: Isa, synapse: &'a PackedSynapse, input: &Source, digits: usize) -> &'a Product {
+    match input {
+        Source::Counts(Counts { max, form: CountForm::Bytes { .. } })
+            if planes(isa, *max, digits).is_none() =>
+        {
+            synapse.integer(*max, digits)
+        }
+        _ => synapse.lookup(digits),
+    }
 }
 
-#[allow(clippy::too_many_arguments)] // the two kinds of input differ in three of them
-fn tiles<E: Entry, S: Sink>(
+/// An input that meets weights.
+pub(super) trait Factor: Entry {
+    /// Groups of a panel that, over four steps, fit the first-level cache.
+    const CHUNK: usize;
+    /// Lays the entries of a panel out as the kernel reads them.
+    fn arrange(isa: Isa, panel: &mut [Self]);
+    /// The greatest number of units that a row of a panel adds: what the error
+    /// of a current is proportional to.
+    fn activity(panel: &[Self]) -> f32;
+    /// Sum of the products of row `lane` of arranged panels, worth 1, 2, 4...,
+    /// with `weights`.
+    fn dot<W: Weight>(isa: Isa, panels: &[&[Self]], lane: usize, weights: &[W]) -> f64;
+    /// Adds products with the groups of `panel`, which start at `group` and are
+    /// worth `2^bit`.
+    fn add(
+        product: &Product,
+        isa: Isa,
+        tile: usize,
+        group: usize,
+        panel: (&[Self], u32),
+        sums: &mut Sums,
+    );
+}
+
+impl Factor for u8 {
+    const CHUNK: usize = 64;
+    fn arrange(isa: Isa, panel: &mut [u8]) {
+        kernel::arrange(isa, panel);
+    }
+    /// Groups that select an entry.
+    fn activity(panel: &[u8]) -> f32 {
+        let mut sums = [0u32; LANES];
+        for groups in panel.chunks(LANES * usize::from(u8::MAX)) {
+            let mut active = [0u8; LANES];
+            for nibbles in groups.chunks_exact(LANES) {
+                for (active, &nibble) in active.iter_mut().zip(nibbles) {
+                    *active += u8::from(nibble != 0);
+                }
+            }
+            sums.iter_mut().zip(active).for_each(|(sum, active)| *sum += u32::from(active));
+        }
+        sums.into_iter().max().unwrap_or(0) as f32
+    }
+    fn dot<W: Weight>(isa: Isa, panels: &[&[u8]], lane: usize, weights: &[W]) -> f64 {
+        kernel::dot_arranged(isa, panels, lane, weights)
+    }
+    fn add(
+        product: &Product,
+        isa: Isa,
+        tile: usize,
+        group: usize,
+        panel: (&[u8], u32),
+        sums: &mut Sums,
+    ) {
+        product.look_up(isa, tile, group, panel, sums);
+    }
+}
+
+impl Factor for [u8; GROUP] {
+    const CHUNK: usize = 32;
+    fn arrange(_: Isa, _: &mut [Self]) {}
+    /// The sum of all counts.
+    fn activity(panel: &[Self]) -> f32 {
+        let mut sums = [0u32; LANES];
+        for counts in panel.chunks_exact(LANES) {
+            for (sum, counts) in sums.iter_mut().zip(counts) {
+                *sum += counts.iter().copied().map(u32::from).sum::<u32>();
+            }
+        }
+        sums.into_iter().max().unwrap_or(0) as f32
+    }
+    fn dot<W: Weight>(isa: Isa, panels: &[&[Self]], lane: usize, weights: &[W]) -> f64 {
+        let entries = panels.first().map_or(&[][..], |panel| &panel[lane..]);
+        kernel::dot(isa, Column { entries, stride: 1 }, weights)
+    }
+    fn add(
+        product: &Product,
+        isa: Isa,
+        tile: usize,
+        group: usize,
+        (panel, _): (&[Self], u32),
+        sums: &mut Sums,
+    ) {
+        product.multiply(isa, tile, group, panel, sums);
+    }
+}
+
+/// What a thread works with: the panels `[bits][T]` of the block that it last
+/// worked on, how active that block is, and sums and currents of a tile, `[T]`.
+struct Scratch<E> {
+    block: usize,
+    panels: Vec<Vec<E>>,
+    activity: Vec<f32>,
+    sums: Vec<Sums>,
+    currents: Vec<Membranes>,
+}
+
+/// Runs `sink` over all tiles; input is the sum of what `packers` give, worth 1,
+/// 2, 4...
+fn tiles<E: Factor, S: Sink>(
     isa: Isa,
     synapse: &PackedSynapse,
-    packer: &Packer<'_, E>,
+    packers: &[Packer<'_, E>],
     product: &Product,
-    multiply: fn(&Product, Isa, usize, &[E], &mut Sums),
     to: &Geometry,
     sink: &S,
     out: &mut [S::Out],
 ) {
-    let (steps, tiles) = (to.steps, to.groups());
-    let piece = steps * S::LEN;
+    let (steps, tiles, unit) = (to.steps, to.groups(), synapse.parts.unit());
+    let (piece, len) = (steps * S::LEN, packers[0].len());
+    let threads = rayon::current_num_threads();
     // Enough tasks that a busy core does not stall the rest, each large enough to pay for a panel.
-    let wanted = (4 * rayon::current_num_threads()).div_ceil(to.blocks());
+    let wanted = (4 * threads).div_ceil(to.blocks().max(1));
     let share = tiles.div_ceil(wanted).max(4).min(tiles.max(1));
-    let scratch = || Scratch { block: usize::MAX, panels: Vec::new() };
-    out.par_chunks_mut(tiles * piece)
-        .enumerate()
-        .flat_map(|(block, out)| {
-            let parts = out.par_chunks_mut(share * piece).enumerate();
-            parts.map(move |(part, out)| (block, part * share, out))
-        })
-        .for_each_init(scratch, |scratch, (block, first, out)| {
-            if scratch.block != block {
-                packer.pack(block, &mut scratch.panels);
-                scratch.block = block;
-            }
-            let panels = &scratch.panels;
-            let panel = |t: usize| &panels[t * packer.len()..(t + 1) * packer.len()];
-            for (i, out) in out.chunks_exact_mut(piece).enumerate() {
-                let tile = first + i;
-                let of_tile = |numbers: &[f32]| -> [f32; TILE] {
-                    std::array::from_fn(|n| numbers[tile * TILE + n])
-                };
-                let (scale, bias) = (of_tile(&product.scale), of_tile(&product.bias));
-                let mut state = S::State::default();
-                let mut sums = [[0; LANES]; TILE];
-                let mut currents = [[0.0; LANES]; TILE];
-                for (t, out) in out.chunks_exact_mut(S::LEN).enumerate() {
-                    multiply(product, isa, tile, panel(t), &mut sums);
-                    scale_sums(isa, &sums, &scale, &bias, &mut currents);
-                    sink.take(&mut state, Place { block, tile, t }, &currents, out);
+    let scratch = || {
+        let panels = packers.iter().map(|_| Vec::new()).collect();
+        let currents = vec![[[0.0; LANES]; TILE]; steps];
+        let activity = vec![0.0; steps];
+        Mutex::new(Scratch { block: usize::MAX, panels, activity, sums: Vec::new(), currents })
+    };
+    let scratches: Vec<_> = (0..threads).map(|_| scratch()).collect();
+    let parts = out.par_chunks_mut(tiles * piece).enumerate().flat_map(|(block, out)| {
+        let parts = out.par_chunks_mut(share * piece).enumerate();
+        parts.map(move |(part, out)| (block, part * share, out))
+    });
+    parts.for_each(|(block, first, out)| {
+        let own = &scratches[rayon::current_thread_index().unwrap_or(0)];
+        let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
+        let Scratch { block: packed, panels, activity, sums, currents } = &mut *own;
+        if *packed != block {
+            activity.fill(0.0);
+            for (bit, (packer, panels)) in (0..).zip(packers.iter().zip(&mut *panels)) {
+                packer.pack(block, panels);
+                for (activity, panel) in activity.iter_mut().zip(panels.chunks_exact(len)) {
+                    *activity += E::activity(panel) * (1 << bit) as f32;
                 }
-                let unit = synapse.parts.unit();
-                let rows = |lane: usize| -> Vec<Vec<f64>> {
-                    (0..steps).map(|t| seen(panel(t), lane, unit)).collect()
-                };
-                sink.done(state, Place { block, tile, t: steps }, &rows, out);
+                E::arrange(isa, panels);
             }
-        });
+            *packed = block;
+        }
+        for (tile, out) in (first..).zip(out.chunks_exact_mut(piece)) {
+            sums.clear();
+            sums.resize(steps, product.start(tile, packers.len()));
+            for start in (0..len).step_by(E::CHUNK * LANES) {
+                let end = (start + E::CHUNK * LANES).min(len);
+                let group = start / LANES;
+                for (t, sums) in sums.iter_mut().enumerate() {
+                    // The next chunk is on its way; ask for that behind it.
+                    product.prefetch((tile, group), (2 * E::CHUNK, E::CHUNK), [t, steps]);
+                    for (bit, panels) in (0..).zip(&*panels) {
+                        let panel = &panels[t * len + start..t * len + end];
+                        E::add(product, isa, tile, group, (panel, bit), sums);
+                    }
+                }
+            }
+            let (scale, bias) = product.worth(tile);
+            for (sums, currents) in sums.iter().zip(&mut *currents) {
+                scale_sums(isa, sums, &scale, &bias, currents);
+            }
+            let exact = |lane: usize, n: usize| -> Vec<f64> {
+                let current = |t: usize| {
+                    let panels = panels.iter().map(|panels| &panels[t * len..(t + 1) * len]);
+                    let panels: Vec<&[E]> = panels.collect();
+                    synapse.exact().of_panels(isa, tile * TILE + n, lane, unit, &panels)
+                };
+                (0..steps).map(current).collect()
+            };
+            let currents = Currents { values: currents, activity, exact: &exact };
+            sink.take(Place { block, tile }, currents, out);
+        }
+    });
 }
 
 impl Counts {

@@ -14,6 +14,7 @@ use super::{
     layout::{Counts, GROUP, Geometry, LANES, Spikes, array},
     product::Source,
     synapse::PackedSynapse,
+    weights::Bounds,
 };
 use crate::{
     backend::{Mode, Signal},
@@ -62,10 +63,7 @@ pub(super) struct Rough {
     pub(super) geometry: Geometry,
     /// `[blocks][groups][T][4][64]`.
     pub(super) values: Vec<f32>,
-    /// Greatest error of a channel, filled up to whole groups.
-    pub(super) error: Vec<f32>,
-    /// Greatest magnitude of a channel, likewise.
-    pub(super) magnitude: Vec<f32>,
+    pub(super) bounds: Bounds,
 }
 
 /// Whole numbers, laid out as [`Rough`], each worth `scale`.
@@ -146,9 +144,7 @@ impl Real {
         }
         match &self.0.kind {
             Kind::Current { synapse, input, repeats } => {
-                let steps = input.exact_rows(synapse, row);
-                let current = |x: &Vec<f64>| synapse.exact().current(packed.isa(), channel, x);
-                steps.iter().map(current).collect::<Vec<_>>().repeat(*repeats)
+                input.exact_at(packed.isa(), synapse, row, channel).repeat(*repeats)
             }
             Kind::Sum(a, b) => {
                 let (a, b) = (a.exact_at(packed, row, channel), b.exact_at(packed, row, channel));

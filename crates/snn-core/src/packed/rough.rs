@@ -1,16 +1,19 @@
 //! Real streams in 32-bit floats, with a bound on their error.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use rayon::prelude::*;
 
 use super::{
     Packed,
-    kernel::{Membranes, TILE},
+    kernel::TILE,
     layout::{Geometry, LANES},
-    product::{self, Place, Sink},
+    panel::Sight,
+    product::{self, Currents, Place, Sink},
     real::{Kind, Real, Rough},
-    synapse::{UNIT, round_up},
+    weights::{Bounds, UNIT, round_up},
 };
-use crate::map::Window;
+use crate::map::{Map, Window};
 
 /// Whether 32-bit floats save work: some number would come from a kernel.
 pub(super) fn worthwhile(x: &Real) -> bool {
@@ -55,30 +58,39 @@ pub(super) fn rough<'a>(packed: &Packed, x: &'a Real) -> &'a Rough {
 /// Writes currents to memory, on top of what is there.
 struct Store<'a> {
     below: Option<&'a [f32]>,
-    steps: usize,
     tiles: usize,
+    /// Greatest magnitude of each channel so far, as bits: positive floats are
+    /// ordered as they are.
+    greatest: Vec<AtomicU32>,
 }
 
 impl Sink for Store<'_> {
     type Out = f32;
-    type State = ();
     const LEN: usize = TILE * LANES;
 
-    fn take(&self, _: &mut (), place: Place, currents: &Membranes, out: &mut [f32]) {
-        let currents = currents.as_flattened();
+    fn take(&self, place: Place, currents: Currents<'_>, out: &mut [f32]) {
+        for n in 0..TILE {
+            let mut parts = [0.0f32; 16];
+            for numbers in currents.values.iter().flat_map(|step| step[n].as_chunks::<16>().0) {
+                for (part, x) in parts.iter_mut().zip(numbers) {
+                    *part = if x.abs() > *part { x.abs() } else { *part };
+                }
+            }
+            let greatest = parts.into_iter().fold(0.0, f32::max).to_bits();
+            self.greatest[place.tile * TILE + n].fetch_max(greatest, Ordering::Relaxed);
+        }
+        let values = currents.values.as_flattened().as_flattened();
         match self.below {
-            None => out.copy_from_slice(currents),
+            None => out.copy_from_slice(values),
             Some(below) => {
-                let piece = (place.block * self.tiles + place.tile) * self.steps + place.t;
-                let below = &below[piece * Self::LEN..(piece + 1) * Self::LEN];
-                for ((out, a), b) in out.iter_mut().zip(below).zip(currents) {
+                let start = (place.block * self.tiles + place.tile) * out.len();
+                let below = &below[start..start + out.len()];
+                for ((out, a), b) in out.iter_mut().zip(below).zip(values) {
                     *out = a + b;
                 }
             }
         }
     }
-
-    fn done(&self, (): (), _: Place, _: &dyn Fn(usize) -> Vec<Vec<f64>>, _: &mut [f32]) {}
 }
 
 /// The numbers of a current, with those of `below` added.
@@ -94,36 +106,35 @@ fn store(packed: &Packed, x: &Real, below: Option<&Rough>) -> Rough {
     let mut values = vec![0.0; geometry.len() * TILE];
     let sink = Store {
         below: below.map(|below| below.values.as_slice()),
-        steps: geometry.steps,
         tiles: geometry.groups(),
+        greatest: (0..geometry.groups() * TILE).map(|_| AtomicU32::new(0)).collect(),
     };
-    product::run(packed, synapse, input, &geometry, &sink, &mut values);
-    let product = product::product(synapse, input);
-    let own = (product.error.clone(), product.magnitude.clone());
-    let (error, magnitude) = match below {
-        None => own,
-        Some(below) => sum_bounds((&below.error, &below.magnitude), (&own.0, &own.1)),
-    };
-    Rough { geometry, values, error, magnitude }
+    let (isa, digits) = (packed.isa(), packed.precision().stream_digits());
+    product::run(isa, synapse, input, digits, &geometry, &sink, &mut values);
+    let greatest = sink.greatest.into_iter().map(|bits| f32::from_bits(bits.into_inner()));
+    let greatest: Vec<f32> = greatest.collect();
+    let own = product::bounds_seen(isa, synapse, input, digits, &greatest);
+    let bounds = below.map_or_else(|| own.clone(), |below| sum_bounds(&below.bounds, &own));
+    Rough { geometry, values, bounds }
 }
 
 fn add(a: &Rough, b: &Rough) -> Rough {
     let values = a.values.par_iter().zip(&b.values).map(|(a, b)| a + b).collect();
-    let (error, magnitude) = sum_bounds((&a.error, &a.magnitude), (&b.error, &b.magnitude));
-    Rough { geometry: a.geometry.clone(), values, error, magnitude }
+    Rough { geometry: a.geometry.clone(), values, bounds: sum_bounds(&a.bounds, &b.bounds) }
 }
 
-type Bounds<'a> = (&'a [f32], &'a [f32]);
-
-fn sum_bounds(a: Bounds<'_>, b: Bounds<'_>) -> (Vec<f32>, Vec<f32>) {
+fn sum_bounds(a: &Bounds, b: &Bounds) -> Bounds {
     let sum = |a: &[f32], b: &[f32]| -> Vec<f64> {
         a.iter().zip(b).map(|(&a, &b)| f64::from(a) + f64::from(b)).collect()
     };
-    let (errors, magnitudes) = (sum(a.0, b.0), sum(a.1, b.1));
+    let (errors, magnitudes) = (sum(&a.error, &b.error), sum(&a.magnitude, &b.magnitude));
     // The sum itself is rounded once.
     let error = |(e, m): (&f64, &f64)| round_up(e + 2.0 * UNIT * m);
-    let errors = errors.iter().zip(&magnitudes).map(error).collect();
-    (errors, magnitudes.iter().map(|m| round_up(*m)).collect())
+    Bounds {
+        each: vec![0.0; errors.len()],
+        error: errors.iter().zip(&magnitudes).map(error).collect(),
+        magnitude: magnitudes.iter().map(|m| round_up(*m)).collect(),
+    }
 }
 
 fn from_exact(x: &Real) -> Rough {
@@ -136,11 +147,12 @@ fn from_exact(x: &Real) -> Rough {
             *greatest = greatest.max(round_up(x.abs()));
         }
     }
-    let error = magnitude.iter().map(|&m| round_up(2.0 * UNIT * f64::from(m))).collect();
+    let error = magnitude.iter().map(|&m| round_up(2.0 * UNIT * f64::from(m)));
+    let error: Vec<f32> = error.collect();
     let step = geometry.rows * geometry.channels;
     let values =
         by_tiles(&geometry, |t, row, c| exact[t * step + row * geometry.channels + c] as f32);
-    Rough { geometry, values, error, magnitude }
+    Rough { geometry, values, bounds: Bounds { each: vec![0.0; error.len()], error, magnitude } }
 }
 
 /// Lays out the numbers that `value` gives for a step, row and channel.
@@ -170,21 +182,30 @@ impl Rough {
 
 fn pool(x: &Rough, window: Window, shape: &[usize]) -> Rough {
     let geometry = Geometry::new(shape);
-    let [height, width] = [x.geometry.shape[2], x.geometry.shape[3]];
-    let [rows, columns] = [shape[2], shape[3]];
-    let values = by_tiles(&geometry, |t, row, c| {
-        let (sample, position) = (row / (rows * columns), row % (rows * columns));
-        let mut greatest = f32::NEG_INFINITY;
-        for dy in 0..window.size {
-            let Some(y) = window.source(position / columns, dy, height) else { continue };
-            for dx in 0..window.size {
-                let Some(x_) = window.source(position % columns, dx, width) else { continue };
-                greatest = greatest.max(x.value(t, (sample * height + y) * width + x_, c));
+    let steps = geometry.steps;
+    let sight = Sight::new(Map::depthwise(geometry.channels, window), &x.geometry.shape);
+    let mut values = vec![0.0; geometry.len() * TILE];
+    // A channel and step of a tile of the input, and how far from there to the next block.
+    let next_block = x.geometry.block_len() * TILE;
+    values.par_chunks_mut(geometry.block_len() * TILE).enumerate().for_each(|(block, out)| {
+        let rows = geometry.rows.saturating_sub(block * LANES).min(LANES);
+        let seen = |lane: usize| -> Vec<usize> {
+            let sources = (0..sight.taps()).filter_map(|t| sight.source(block * LANES + lane, t));
+            sources.map(|row| row / LANES * next_block + row % LANES).collect()
+        };
+        let seen: Vec<Vec<usize>> = (0..rows).map(seen).collect();
+        for (i, out) in out.chunks_exact_mut(LANES).enumerate() {
+            let (group, t, n) = (i / TILE / steps, i / TILE % steps, i % TILE);
+            let from = &x.values[x.geometry.start(t, 0, group) * TILE + n * LANES..];
+            for (out, seen) in out.iter_mut().zip(&seen) {
+                *out = seen.iter().fold(f32::NEG_INFINITY, |most, &place| {
+                    let x = from[place];
+                    if x > most { x } else { most }
+                });
             }
         }
-        greatest
     });
-    Rough { geometry, values, error: x.error.clone(), magnitude: x.magnitude.clone() }
+    Rough { geometry, values, bounds: x.bounds.clone() }
 }
 
 fn mean(x: &Rough, shape: &[usize]) -> Rough {
@@ -197,6 +218,7 @@ fn mean(x: &Rough, shape: &[usize]) -> Rough {
     let error = |(&error, &magnitude): (&f32, &f32)| {
         round_up(f64::from(error) + 2.0 * UNIT * f64::from(magnitude))
     };
-    let error = x.error.iter().zip(&x.magnitude).map(error).collect();
-    Rough { geometry, values, error, magnitude: x.magnitude.clone() }
+    let Bounds { error: errors, magnitude, .. } = &x.bounds;
+    let error = errors.iter().zip(magnitude).map(error).collect();
+    Rough { geometry, values, bounds: Bounds { error, ..x.bounds.clone() } }
 }

@@ -1,4 +1,4 @@
-//! Weights as the kernels read them, with the error that they make.
+//! Synapses, prepared for what they read.
 
 use std::sync::OnceLock;
 
@@ -6,8 +6,11 @@ use ndarray::ArrayD;
 
 use super::{
     isa::Isa,
-    kernel::{self, Sums, TILE},
+    kernel::{self, Column, TILE, Weight},
     layout::{GROUP, LANES},
+    panel::Entry,
+    product::Factor,
+    weights::Product,
 };
 use crate::{
     backend::{Mode, SynapseParts},
@@ -20,27 +23,29 @@ use crate::{
 #[derive(Debug)]
 pub struct PackedSynapse {
     pub(super) parts: SynapseParts,
-    digits: usize,
     exact: OnceLock<Exact>,
     oracle: OnceLock<ReferenceSynapse<f64>>,
-    lookup: OnceLock<Product>,
-    /// For counts up to [`SMALL`], and up to 255.
-    integer: [OnceLock<Product>; 2],
+    /// For each number of digits.
+    lookup: [OnceLock<Product>; DIGITS],
+    /// Likewise, for counts up to [`SMALL`], and up to 255.
+    integer: [[OnceLock<Product>; 2]; DIGITS],
 }
+
+/// Most bytes of a table entry or weight.
+const DIGITS: usize = 3;
 
 /// Counts that residual streams rarely exceed: the fewer, the finer the
 /// weights that cannot overflow.
-pub(super) const SMALL: u32 = 16;
+const SMALL: u32 = 16;
 
 impl PackedSynapse {
-    pub(super) fn new(parts: &SynapseParts, digits: usize) -> Self {
+    pub(super) fn new(parts: &SynapseParts) -> Self {
         Self {
             parts: parts.clone(),
-            digits,
             exact: OnceLock::new(),
             oracle: OnceLock::new(),
-            lookup: OnceLock::new(),
-            integer: [OnceLock::new(), OnceLock::new()],
+            lookup: Default::default(),
+            integer: Default::default(),
         }
     }
 
@@ -62,21 +67,22 @@ impl PackedSynapse {
         self.exact.get_or_init(|| Exact::new(&self.parts))
     }
 
-    /// The product with spikes.
-    pub(super) fn lookup(&self) -> &Product {
-        self.lookup.get_or_init(|| {
+    /// The product with spikes, in tables of `digits` bytes.
+    pub(super) fn lookup(&self, digits: usize) -> &Product {
+        self.lookup[digits - 1].get_or_init(|| {
             let (weights, bias) = self.exact().folded(self.parts.unit());
-            Product::lookup(&weights, bias, self.width(), self.digits)
+            Product::lookup(&weights, bias, self.width(), digits)
         })
     }
 
-    /// The product with counts up to `max`, at most 255.
-    pub(super) fn integer(&self, max: u32) -> &Product {
+    /// The product with counts up to `max`, at most 255, in weights of `digits`
+    /// bytes.
+    pub(super) fn integer(&self, max: u32, digits: usize) -> &Product {
         let large = max > SMALL;
-        self.integer[usize::from(large)].get_or_init(|| {
+        self.integer[digits - 1][usize::from(large)].get_or_init(|| {
             let (weights, bias) = self.exact().folded(self.parts.unit());
             let max = if large { u32::from(u8::MAX) } else { SMALL };
-            Product::integer(&weights, bias, self.width(), self.digits, max)
+            Product::integer(&weights, bias, self.width(), digits, max)
         })
     }
 
@@ -176,26 +182,92 @@ impl Exact {
         }
     }
 
-    /// The current of output `n` for an input row `x`, laid out as the weights
-    /// and multiplied by the unit of its counts.
-    pub(super) fn current(&self, isa: Isa, n: usize, x: &[f64]) -> f64 {
-        let row = n * self.width..(n + 1) * self.width;
-        let mut sum = match &self.weights {
-            Rows::Single(weights) => kernel::dot_f32(isa, x, &weights[row]),
-            Rows::Double(weights) => kernel::dot_f64(isa, x, &weights[row]),
-        };
+    /// The current of output `n` where the sum over its weights is `sum`.
+    fn through(&self, n: usize, mut sum: f64) -> f64 {
         if let Some(bias) = &self.bias {
             sum += bias[n];
         }
         self.norms.iter().fold(sum, |x, norm| norm.normalise(x, n))
     }
 
-    /// Weights and bias of the whole map, for counts worth `unit`.
-    fn folded(&self, unit: f64) -> (Vec<f64>, Vec<f64>) {
-        let outputs = match &self.weights {
+    /// The currents of a tile for panels of real numbers.
+    pub(super) fn of_tile(
+        &self,
+        isa: Isa,
+        tile: usize,
+        panels: &[Vec<[f64; LANES]>],
+    ) -> Vec<kernel::Exact> {
+        let weight = |i: usize| match &self.weights {
+            Rows::Single(weights) => weights.get(i).copied().map_or(0.0, f64::from),
+            Rows::Double(weights) => weights.get(i).copied().unwrap_or(0.0),
+        };
+        let row = |k| std::array::from_fn(|n| weight((tile * TILE + n) * self.width + k));
+        let weights: Vec<[f64; TILE]> = (0..self.width).map(row).collect();
+        let outputs = tile * TILE..self.outputs().min((tile + 1) * TILE);
+        let currents = |panel: &Vec<[f64; LANES]>| {
+            let mut sums = kernel::multiply(isa, panel, &weights);
+            for (n, sums) in outputs.clone().zip(&mut sums) {
+                *sums = sums.map(|sum| self.through(n, sum));
+            }
+            sums
+        };
+        panels.iter().map(currents).collect()
+    }
+
+    fn outputs(&self) -> usize {
+        match &self.weights {
             Rows::Single(weights) => weights.len() / self.width,
             Rows::Double(weights) => weights.len() / self.width,
+        }
+    }
+
+    /// The current of output `n` for row `lane` of panels worth 1, 2, 4... times
+    /// `unit`.
+    pub(super) fn of_panels<E: Factor>(
+        &self,
+        isa: Isa,
+        n: usize,
+        lane: usize,
+        unit: f64,
+        panels: &[&[E]],
+    ) -> f64 {
+        let row = n * self.width..(n + 1) * self.width;
+        let sum = match &self.weights {
+            Rows::Single(weights) => E::dot(isa, panels, lane, &weights[row]),
+            Rows::Double(weights) => E::dot(isa, panels, lane, &weights[row]),
         };
+        self.through(n, sum * unit)
+    }
+
+    /// The current of output `n` for a row of input that sees `columns`, tap by
+    /// tap, worth `unit` each.
+    pub(super) fn current<'a, E: Entry + 'a>(
+        &self,
+        isa: Isa,
+        n: usize,
+        unit: f64,
+        columns: impl ExactSizeIterator<Item = Option<Column<'a, E>>>,
+    ) -> f64 {
+        fn sum<'a, E: Entry + 'a, W: Weight>(
+            isa: Isa,
+            weights: &[W],
+            columns: impl ExactSizeIterator<Item = Option<Column<'a, E>>>,
+        ) -> f64 {
+            let taps = weights.chunks_exact(weights.len() / columns.len());
+            let seen = columns.zip(taps).filter_map(|(column, weights)| Some((column?, weights)));
+            seen.map(|(column, weights)| kernel::dot(isa, column, weights)).sum()
+        }
+        let row = n * self.width..(n + 1) * self.width;
+        let sum = match &self.weights {
+            Rows::Single(weights) => sum(isa, &weights[row], columns),
+            Rows::Double(weights) => sum(isa, &weights[row], columns),
+        };
+        self.through(n, sum * unit)
+    }
+
+    /// Weights and bias of the whole map, for counts worth `unit`.
+    fn folded(&self, unit: f64) -> (Vec<f64>, Vec<f64>) {
+        let outputs = self.outputs();
         let through = |x: f64, n: usize| self.norms.iter().fold(x, |x, norm| norm.normalise(x, n));
         let bias = |n: usize| self.bias.as_ref().map_or(0.0, |bias| bias[n]);
         let shift: Vec<f64> = (0..outputs).map(|n| through(bias(n), n)).collect();
@@ -235,176 +307,4 @@ fn by_taps<T: Copy + Default>(weights: &ArrayD<T>) -> Vec<T> {
         rows[(o * taps + tap) * padded + i] = w;
     }
     rows
-}
-
-/// Weights in the form of one of the kernels: `current = scale sums + bias`,
-/// wrong by at most `error`.
-#[derive(Debug)]
-pub(super) struct Product {
-    form: Form,
-    digits: usize,
-    groups: usize,
-    /// What the sums start from, `[outputs]`, filled up to whole tiles.
-    offset: Vec<i32>,
-    /// Worth of one unit of the sums.
-    pub(super) scale: Vec<f32>,
-    /// Current of silence.
-    pub(super) bias: Vec<f32>,
-    /// Greatest difference of a current from the definition.
-    pub(super) error: Vec<f32>,
-    /// No current is greater in magnitude.
-    pub(super) magnitude: Vec<f32>,
-}
-
-#[derive(Debug)]
-enum Form {
-    /// `[tiles][groups][TILE][digits]` tables of 16 bytes.
-    Lookup(Vec<[u8; 16]>),
-    /// `[tiles][groups][TILE][digits]` groups of weights.
-    Integer { weights: Vec<[i8; GROUP]>, max: u32 },
-}
-
-impl Product {
-    /// Tables of the sums that four spikes of a group can select.
-    fn lookup(weights: &[f64], bias: Vec<f64>, width: usize, digits: usize) -> Self {
-        let groups = width / GROUP;
-        let outputs = bias.len();
-        let mut form = vec![[0u8; 16]; outputs.div_ceil(TILE) * groups * TILE * digits];
-        let mut product = Self::empty(digits, groups, outputs);
-        for (n, row) in weights.chunks_exact(width).enumerate() {
-            let sums: Vec<[f64; 16]> = row.as_chunks::<GROUP>().0.iter().map(selections).collect();
-            let low = |sums: &[f64; 16]| sums.iter().copied().fold(f64::INFINITY, f64::min);
-            let high = |sums: &[f64; 16]| sums.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let ranges = || sums.iter().map(|sums| high(sums) - low(sums));
-            let widest = ranges().fold(0.0, f64::max);
-            // Entries of `digits` bytes, whose sum must fit 31 bits.
-            let fit = f64::from(i32::MAX) / (ranges().sum::<f64>() / widest + groups as f64 + 1.0);
-            let levels = (256f64.powi(digits as i32) - 1.0).min(fit).floor();
-            let scale = if widest > 0.0 { widest / levels } else { 1.0 };
-            let (mut offset, mut error) = (0i64, 0.0);
-            for (g, sums) in sums.iter().enumerate() {
-                let entry = |sum: f64| ((sum - low(sums)) / scale).round() as i64;
-                let silent = entry(sums[0]);
-                offset -= silent;
-                error += sums
-                    .iter()
-                    .map(|&sum| ((entry(sum) - silent) as f64 * scale - sum).abs())
-                    .fold(0.0, f64::max);
-                let at = (((n / TILE) * groups + g) * TILE + n % TILE) * digits;
-                for (d, table) in form[at..at + digits].iter_mut().enumerate() {
-                    *table = sums.map(|sum| (entry(sum) >> (8 * d)) as u8);
-                }
-            }
-            let reach = sums.iter().map(|s| high(s).max(-low(s))).sum();
-            product.set(n, offset as i32, scale, bias[n], error, reach);
-        }
-        product.form = Form::Lookup(form);
-        product
-    }
-
-    /// Weights as integers of `digits` signed bytes.
-    fn integer(weights: &[f64], bias: Vec<f64>, width: usize, digits: usize, max: u32) -> Self {
-        let groups = width / GROUP;
-        let outputs = bias.len();
-        let mut form = vec![[0i8; GROUP]; outputs.div_ceil(TILE) * groups * TILE * digits];
-        let mut product = Self::empty(digits, groups, outputs);
-        for (n, row) in weights.chunks_exact(width).enumerate() {
-            let greatest = row.iter().fold(0f64, |a, w| a.max(w.abs()));
-            let total: f64 = row.iter().map(|w| w.abs()).sum();
-            let most = 127.0 * (0..digits).map(|d| 256f64.powi(d as i32)).sum::<f64>();
-            let sum = f64::from(max) * (total / greatest + width as f64 / most);
-            let levels = most.min(f64::from(i32::MAX) / sum).floor();
-            let scale = if greatest > 0.0 { greatest / levels } else { 1.0 };
-            let mut error = 0.0;
-            for (k, w) in row.iter().enumerate() {
-                let mut level = (w / scale).round_ties_even() as i32;
-                error += (f64::from(level) * scale - w).abs() * f64::from(max);
-                let at = (((n / TILE) * groups + k / GROUP) * TILE + n % TILE) * digits;
-                for weights in &mut form[at..at + digits] {
-                    let digit = level as u8 as i8; // the lowest byte as a signed digit
-                    weights[k % GROUP] = digit;
-                    level = (level - i32::from(digit)) >> 8;
-                }
-            }
-            product.set(n, 0, scale, bias[n], error, total * f64::from(max));
-        }
-        product.form = Form::Integer { weights: form, max };
-        product
-    }
-
-    fn empty(digits: usize, groups: usize, outputs: usize) -> Self {
-        let padded = outputs.div_ceil(TILE) * TILE;
-        let zeros = || vec![0.0; padded];
-        Self {
-            form: Form::Lookup(Vec::new()),
-            digits,
-            groups,
-            offset: vec![0; padded],
-            scale: zeros(),
-            bias: zeros(),
-            error: zeros(),
-            magnitude: zeros(),
-        }
-    }
-
-    /// `reach`: the greatest magnitude of the current without its bias.
-    fn set(&mut self, n: usize, offset: i32, scale: f64, bias: f64, error: f64, reach: f64) {
-        let magnitude = reach + error + bias.abs();
-        self.offset[n] = offset;
-        self.scale[n] = scale as f32;
-        self.bias[n] = bias as f32;
-        // Beside the rounding of weights: that of scale, bias, conversion, product and sum.
-        self.error[n] = round_up(error + 6.0 * UNIT * magnitude);
-        self.magnitude[n] = round_up(magnitude);
-    }
-
-    /// Sums of tile `tile` for the rows of a panel of spikes.
-    pub(super) fn look_up(&self, isa: Isa, tile: usize, panel: &[u8], sums: &mut Sums) {
-        let Form::Lookup(tables) = &self.form else { unreachable!("spikes are looked up") };
-        let len = self.groups * TILE * self.digits;
-        let tables = &tables[tile * len..(tile + 1) * len];
-        self.start(tile, sums);
-        match self.digits {
-            1 => kernel::lut::<1>(isa, panel, tables, sums),
-            2 => kernel::lut::<2>(isa, panel, tables, sums),
-            _ => kernel::lut::<3>(isa, panel, tables, sums),
-        }
-    }
-
-    /// Sums of tile `tile` for the rows of a panel of counts.
-    pub(super) fn multiply(&self, isa: Isa, tile: usize, panel: &[[u8; GROUP]], sums: &mut Sums) {
-        let Form::Integer { weights, max } = &self.form else {
-            unreachable!("counts are multiplied")
-        };
-        let len = self.groups * TILE * self.digits;
-        let weights = &weights[tile * len..(tile + 1) * len];
-        self.start(tile, sums);
-        match self.digits {
-            1 => kernel::dense::<1>(isa, panel, *max as u8, weights, sums),
-            2 => kernel::dense::<2>(isa, panel, *max as u8, weights, sums),
-            _ => kernel::dense::<3>(isa, panel, *max as u8, weights, sums),
-        }
-    }
-
-    fn start(&self, tile: usize, sums: &mut Sums) {
-        for (n, sums) in sums.iter_mut().enumerate() {
-            *sums = [self.offset[tile * TILE + n]; LANES];
-        }
-    }
-}
-
-/// Half the distance of 1 to the next 32-bit float.
-pub(super) const UNIT: f64 = 1.0 / (1u64 << 24) as f64;
-
-/// The next 32-bit float that is not less.
-pub(super) fn round_up(x: f64) -> f32 {
-    let near = x as f32;
-    if f64::from(near) < x { near.next_up() } else { near }
-}
-
-/// Sums of the weights that each of the sixteen nibbles selects.
-fn selections(weights: &[f64; GROUP]) -> [f64; 16] {
-    std::array::from_fn(|nibble| {
-        weights.iter().enumerate().filter(|(i, _)| nibble >> i & 1 == 1).map(|(_, w)| w).sum()
-    })
 }

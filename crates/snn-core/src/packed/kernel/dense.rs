@@ -35,7 +35,12 @@ pub(in crate::packed) fn dense<const D: usize>(
         Level::Avx2 => unsafe { x86::avx2::<D>(inputs, max, weights, out) },
         // SAFETY: only `Isa::all` makes this value, after detecting VNNI; lengths were checked.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { x86::avx512::<D>(inputs, weights, out) },
+        Level::Avx512 => unsafe {
+            match D {
+                1 => x86::avx512::<D, 4>(inputs, weights, out),
+                _ => x86::avx512::<D, 2>(inputs, weights, out),
+            }
+        },
     }
 }
 
@@ -70,12 +75,11 @@ mod x86 {
     /// `weights` `TILE * D` for each.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     // SAFETY: callers keep what is said under `# Safety`.
-    pub(super) unsafe fn avx512<const D: usize>(
+    pub(super) unsafe fn avx512<const D: usize, const ROWS: usize>(
         inputs: &[[u8; GROUP]],
         weights: &[[i8; GROUP]],
         out: &mut Sums,
     ) {
-        const ROWS: usize = 2;
         for part in 0..LANES / (16 * ROWS) {
             let mut sums = [[[_mm512_setzero_si512(); ROWS]; D]; TILE];
             for g in 0..inputs.len() / LANES {
@@ -105,17 +109,17 @@ mod x86 {
                 }
             }
             for n in 0..TILE {
-                for d in 0..D {
-                    for r in 0..ROWS {
-                        let shift = _mm_cvtsi32_si128(8 * d as i32);
-                        let sum = _mm512_sll_epi32(sums[n][d][r], shift);
-                        let start = (part * ROWS + r) * 16;
-                        let place = out[n][start..start + 16].as_mut_ptr();
-                        // SAFETY: the slice above has the sixteen values that are used.
-                        unsafe {
-                            let old = _mm512_loadu_si512(place.cast());
-                            _mm512_storeu_si512(place.cast(), _mm512_add_epi32(old, sum));
+                for r in 0..ROWS {
+                    let start = (part * ROWS + r) * 16;
+                    let place = out[n][start..start + 16].as_mut_ptr();
+                    // SAFETY: the slice above has the sixteen values that are used.
+                    unsafe {
+                        let mut sum = _mm512_loadu_si512(place.cast());
+                        for d in 0..D {
+                            let shift = _mm_cvtsi32_si128(8 * d as i32);
+                            sum = _mm512_add_epi32(sum, _mm512_sll_epi32(sums[n][d][r], shift));
                         }
+                        _mm512_storeu_si512(place.cast(), sum);
                     }
                 }
             }

@@ -10,6 +10,9 @@ use crate::{
 /// Numbers of a tile, `[channel][row]`: currents, membranes.
 pub(in crate::packed) type Membranes = [[f32; LANES]; TILE];
 
+/// The same in 64-bit floats.
+pub(in crate::packed) type Exact = [[f64; LANES]; TILE];
+
 /// A neuron in 32-bit floats: `h = keep v + gain x + pull`.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::packed) struct Dynamics {
@@ -44,35 +47,39 @@ impl Dynamics {
     }
 }
 
-/// What a tile of neurons keeps between time steps, and what it is to say.
+/// What a tile of neurons says, `[T][64]`, and where it is in doubt: bit `n` of a
+/// row is channel `n`.
 pub(in crate::packed) struct Tile<'a> {
-    /// Membranes, charged and reset in place.
-    pub(in crate::packed) v: &'a mut Membranes,
-    /// Gets the spikes: bit `n` of a row is channel `n`.
-    pub(in crate::packed) spikes: &'a mut [u8; LANES],
-    /// Bit `n` of a row is set if channel `n` came within its margin.
+    /// Gets the spikes.
+    pub(in crate::packed) spikes: &'a mut [[u8; LANES]],
+    /// Gets the neurons that came within their margin.
     pub(in crate::packed) doubt: &'a mut [u8; LANES],
 }
 
+/// The obvious form, from rest.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // one index into several arrays vectorises
-fn step(dynamics: &Dynamics, currents: &Membranes, margins: &[f32; TILE], tile: Tile<'_>) {
+fn steps(dynamics: &Dynamics, currents: &[Membranes], margins: &[[f32; TILE]], tile: Tile<'_>) {
     let Dynamics { keep, gain, pull, threshold, hard } = *dynamics;
-    let Tile { v, spikes, doubt } = tile;
-    *spikes = [0; LANES];
-    for n in 0..TILE {
-        let (x, v, margin) = (&currents[n], &mut v[n], margins[n]);
-        let mut h = [0.0f32; LANES];
-        for i in 0..LANES {
-            h[i] = v[i] * keep + x[i] * gain + pull;
-        }
-        for i in 0..LANES {
-            let fired = h[i] >= threshold;
-            v[i] = if fired { hard.unwrap_or(h[i] - threshold) } else { h[i] };
-            spikes[i] |= u8::from(fired) << n;
-        }
-        for i in 0..LANES {
-            doubt[i] |= u8::from((h[i] - threshold).abs() <= margin) << n;
+    let Tile { spikes, doubt } = tile;
+    *doubt = [0; LANES];
+    let mut v = [[0.0; LANES]; TILE];
+    for ((currents, margins), spikes) in currents.iter().zip(margins).zip(spikes) {
+        *spikes = [0; LANES];
+        for n in 0..TILE {
+            let (x, v, margin) = (&currents[n], &mut v[n], margins[n]);
+            let mut h = [0.0f32; LANES];
+            for i in 0..LANES {
+                h[i] = v[i] * keep + x[i] * gain + pull;
+            }
+            for i in 0..LANES {
+                let fired = h[i] >= threshold;
+                v[i] = if fired { hard.unwrap_or(h[i] - threshold) } else { h[i] };
+                spikes[i] |= u8::from(fired) << n;
+            }
+            for i in 0..LANES {
+                doubt[i] |= u8::from((h[i] - threshold).abs() <= margin) << n;
+            }
         }
     }
 }
@@ -87,19 +94,26 @@ fn scale(sums: &Sums, scale: &[f32; TILE], bias: &[f32; TILE], currents: &mut Me
     }
 }
 
-/// Neurons in 64-bit floats, from rest, on integers `[T][TILE][64]` worth
-/// `scale` each.
+/// Neurons in 64-bit floats, from rest.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // as above
-fn integers(neuron: &Neuron, leak: Option<f64>, values: &[i32], scale: f64, out: &mut [u8]) {
+fn exact(neuron: &Neuron, leak: Option<f64>, currents: &[Exact], out: &mut [u8]) {
+    // Division by a power of two is multiplication, to the bit, and much slower.
+    let rate = match neuron.charge {
+        Charge::Leaky { tau, decay_input: true } if tau.log2().fract() == 0.0 => Some(1.0 / tau),
+        _ => None,
+    };
+    let rest = neuron.rest();
+    let charge = |v: f64, x: f64| match rate {
+        Some(rate) => v + (x - (v - rest)) * rate,
+        None => neuron.charge(leak, v, x),
+    };
     for n in 0..TILE {
         let mut v = [0.0f64; LANES];
-        let steps = values.as_chunks::<LANES>().0.iter().skip(n).step_by(TILE);
-        for (x, spikes) in steps.zip(out.as_chunks_mut::<LANES>().0) {
+        for (x, spikes) in currents.iter().cycle().zip(out.as_chunks_mut::<LANES>().0) {
             for i in 0..LANES {
-                let h = neuron.charge(leak, v[i], f64::from(x[i]) * scale);
                 let fired;
-                (fired, v[i]) = neuron.fire(h);
+                (fired, v[i]) = neuron.fire(charge(v[i], x[n][i]));
                 spikes[i] |= u8::from(fired) << n;
             }
         }
@@ -107,39 +121,79 @@ fn integers(neuron: &Neuron, leak: Option<f64>, values: &[i32], scale: f64, out:
 }
 
 #[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
 mod x86 {
+    use std::arch::x86_64::*;
+
     use super::*;
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn integers_avx2(
-        neuron: &Neuron,
-        leak: Option<f64>,
-        values: &[i32],
-        scale: f64,
-        out: &mut [u8],
-    ) {
-        integers(neuron, leak, values, scale, out);
+    pub(super) fn exact_avx2(n: &Neuron, leak: Option<f64>, x: &[Exact], out: &mut [u8]) {
+        exact(n, leak, x, out);
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    pub(super) fn integers_avx512(
-        neuron: &Neuron,
-        leak: Option<f64>,
-        values: &[i32],
-        scale: f64,
-        out: &mut [u8],
-    ) {
-        integers(neuron, leak, values, scale, out);
+    pub(super) fn exact_avx512(n: &Neuron, leak: Option<f64>, x: &[Exact], out: &mut [u8]) {
+        exact(n, leak, x, out);
     }
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn step_avx2(d: &Dynamics, x: &Membranes, m: &[f32; TILE], tile: Tile<'_>) {
-        step(d, x, m, tile);
+    pub(super) fn steps_avx2(
+        dynamics: &Dynamics,
+        currents: &[Membranes],
+        margins: &[[f32; TILE]],
+        tile: Tile<'_>,
+    ) {
+        steps(dynamics, currents, margins, tile);
     }
 
+    /// As [`steps`], membranes in registers, comparisons as bits of a mask.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    pub(super) fn step_avx512(d: &Dynamics, x: &Membranes, m: &[f32; TILE], tile: Tile<'_>) {
-        step(d, x, m, tile);
+    pub(super) fn steps_avx512(
+        dynamics: &Dynamics,
+        currents: &[Membranes],
+        margins: &[[f32; TILE]],
+        tile: Tile<'_>,
+    ) {
+        const PARTS: usize = LANES / 16;
+        let [keep, gain, pull, threshold] =
+            [dynamics.keep, dynamics.gain, dynamics.pull, dynamics.threshold]
+                .map(|x| _mm512_set1_ps(x));
+        let mut doubt = _mm512_setzero_si512();
+        for n in 0..TILE {
+            let bit = _mm512_set1_epi8(1 << n);
+            let mut v = [_mm512_setzero_ps(); PARTS];
+            let mut close = [0; PARTS];
+            for (t, (currents, margins)) in currents.iter().zip(margins).enumerate() {
+                let margin = _mm512_set1_ps(margins[n]);
+                let mut fired = 0u64;
+                let vectors = currents[n].as_chunks::<16>().0.iter().zip(&mut v);
+                for (i, (x, v)) in vectors.enumerate() {
+                    // SAFETY: sixteen numbers.
+                    let x = unsafe { _mm512_loadu_ps(x.as_ptr()) };
+                    let charged = _mm512_add_ps(_mm512_mul_ps(*v, keep), _mm512_mul_ps(x, gain));
+                    let h = _mm512_add_ps(charged, pull);
+                    let above = _mm512_sub_ps(h, threshold);
+                    let fires = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(h, threshold);
+                    let reset = dynamics.hard.map_or(above, |to| _mm512_set1_ps(to));
+                    *v = _mm512_mask_mov_ps(h, fires, reset);
+                    close[i] |= _mm512_cmp_ps_mask::<_CMP_LE_OQ>(_mm512_abs_ps(above), margin);
+                    fired |= u64::from(fires) << (16 * i);
+                }
+                let spikes = tile.spikes[t].as_mut_ptr();
+                let new = _mm512_maskz_mov_epi8(fired, bit);
+                // SAFETY: 64 bytes; the first channel makes them, the others add to them.
+                unsafe {
+                    let old = _mm512_loadu_si512(spikes.cast());
+                    let all = if n == 0 { new } else { _mm512_or_si512(old, new) };
+                    _mm512_storeu_si512(spikes.cast(), all);
+                }
+            }
+            let near = close.iter().rev().fold(0, |near, &close| near << 16 | u64::from(close));
+            doubt = _mm512_or_si512(doubt, _mm512_maskz_mov_epi8(near, bit));
+        }
+        // SAFETY: 64 bytes.
+        unsafe { _mm512_storeu_si512(tile.doubt.as_mut_ptr().cast(), doubt) };
     }
 
     #[target_feature(enable = "avx2")]
@@ -153,23 +207,28 @@ mod x86 {
     }
 }
 
-/// Charges, fires and resets a tile of neurons once. A tie fires.
+/// Charges, fires and resets a tile of neurons from rest, step by step. A tie
+/// fires.
+///
+/// # Panics
+/// If there are not as many margins and places for spikes as steps.
 #[allow(unsafe_code)]
 pub(in crate::packed) fn fire(
     isa: Isa,
     dynamics: &Dynamics,
-    currents: &Membranes,
-    margins: &[f32; TILE],
+    currents: &[Membranes],
+    margins: &[[f32; TILE]],
     tile: Tile<'_>,
 ) {
+    assert!(currents.len() == margins.len() && currents.len() == tile.spikes.len());
     match isa.level() {
-        Level::Portable => step(dynamics, currents, margins, tile),
+        Level::Portable => steps(dynamics, currents, margins, tile),
         // SAFETY: only `Isa::all` makes this value, after detecting AVX2.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => unsafe { x86::step_avx2(dynamics, currents, margins, tile) },
+        Level::Avx2 => unsafe { x86::steps_avx2(dynamics, currents, margins, tile) },
         // SAFETY: only `Isa::all` makes this value, after detecting AVX-512 F, BW and VL.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { x86::step_avx512(dynamics, currents, margins, tile) },
+        Level::Avx512 => unsafe { x86::steps_avx512(dynamics, currents, margins, tile) },
     }
 }
 
@@ -194,23 +253,80 @@ pub(in crate::packed) fn scale_sums(
 }
 
 /// Adds the spikes of a tile of neurons to `out`, `[T][64]`: from rest, over
-/// integers `[T][TILE][64]` worth `scale` each.
+/// currents that start again when they end.
 #[allow(unsafe_code)]
-pub(in crate::packed) fn fire_integers(
+pub(in crate::packed) fn fire_exact(
     isa: Isa,
     neuron: &Neuron,
     leak: Option<f64>,
-    values: &[i32],
-    scale: f64,
+    currents: &[Exact],
     out: &mut [u8],
 ) {
     match isa.level() {
-        Level::Portable => integers(neuron, leak, values, scale, out),
+        Level::Portable => exact(neuron, leak, currents, out),
         // SAFETY: only `Isa::all` makes this value, after detecting AVX2.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => unsafe { x86::integers_avx2(neuron, leak, values, scale, out) },
+        Level::Avx2 => unsafe { x86::exact_avx2(neuron, leak, currents, out) },
         // SAFETY: only `Isa::all` makes this value, after detecting AVX-512 F, BW, DQ and VL.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { x86::integers_avx512(neuron, leak, values, scale, out) },
+        Level::Avx512 => unsafe { x86::exact_avx512(neuron, leak, currents, out) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn every_isa_fires_the_same(
+            // Quarters, so that membranes meet thresholds and margins exactly.
+            currents in vec(-8i8..8, 3 * TILE * LANES),
+            margins in prop::array::uniform4(prop::sample::select(vec![-1.0f32, 0.0, 0.25])),
+            soft: bool,
+            pull in prop::sample::select(vec![0.0f64, -0.5]),
+        ) {
+            let reset = if soft { Reset::Soft } else { Reset::Hard { to: pull } };
+            let dynamics = Dynamics::new(&Neuron { reset, ..Neuron::lif(2.0) }, None);
+            let currents: Vec<f32> = currents.iter().map(|&x| f32::from(x) / 4.0).collect();
+            let (currents, _) = currents.as_chunks::<LANES>().0.as_chunks::<TILE>();
+            let run = |isa: Isa| {
+                let (mut spikes, mut doubt) = ([[9; LANES]; 3], [9; LANES]);
+                let tile = Tile { spikes: &mut spikes, doubt: &mut doubt };
+                fire(isa, &dynamics, currents, &[margins; 3], tile);
+                (spikes, doubt)
+            };
+            let all = Isa::all();
+            for &isa in &all {
+                prop_assert_eq!(run(isa), run(all[0]), "{}", isa.name());
+            }
+        }
+
+        #[test]
+        fn every_isa_fires_as_the_definition(
+            currents in vec(-3.0f64..3.0, 2 * TILE * LANES),
+            tau in prop::sample::select(vec![2.0, 4.0, 3.0, 1.0]),
+            decay_input: bool,
+        ) {
+            let neuron = Neuron { charge: Charge::Leaky { tau, decay_input }, ..Neuron::lif(2.0) };
+            let (currents, _) = currents.as_chunks::<LANES>().0.as_chunks::<TILE>();
+            let mut expected = [[0; LANES]; 4]; // currents start again
+            for (n, i) in (0..TILE).flat_map(|n| (0..LANES).map(move |i| (n, i))) {
+                let mut v = 0.0;
+                for (spikes, currents) in expected.iter_mut().zip(currents.iter().cycle()) {
+                    let fired;
+                    (fired, v) = neuron.fire(neuron.charge(None, v, currents[n][i]));
+                    spikes[i] |= u8::from(fired) << n;
+                }
+            }
+            for isa in Isa::all() {
+                let mut found = [[0; LANES]; 4];
+                fire_exact(isa, &neuron, None, currents, found.as_flattened_mut());
+                prop_assert_eq!(found, expected, "{}", isa.name());
+            }
+        }
     }
 }

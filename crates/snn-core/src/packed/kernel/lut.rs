@@ -1,51 +1,84 @@
-use super::{Sums, TILE};
+use super::{QUAD, Sums, TILE};
 use crate::packed::{
     isa::{Isa, Level},
     layout::LANES,
 };
 
-/// Groups whose byte digits sum without leaving 16 bits.
-const CHUNK: usize = 256;
+/// Sixteen entries for each group of a quad.
+pub(in crate::packed) type Table = [u8; 16 * QUAD];
 
-/// Table lookup: adds `sum over g of table[g][n][nibbles[g][row]]`.
+/// Quads whose byte digits sum without leaving 16 bits.
+const CHUNK: usize = 256 / QUAD;
+
+/// Lays a panel `[quads][4][64]` of nibbles out as [`lut`] reads it.
 ///
-/// `nibbles` is `[groups][64]`, each below 16. `tables` is
-/// `[groups][TILE][D][16]`: for each group and channel, `D` byte digits, the
-/// lowest first, of 16 unsigned entries.
+/// The AVX-512 form looks up four groups of a row in neighbouring bytes,
+/// `[quads][64][4]`, from one table of 64 entries: the nibbles of group `j`
+/// become places in its part of the table, `16 j + nibble`.
+#[allow(unsafe_code)]
+pub(in crate::packed) fn arrange(isa: Isa, panel: &mut [u8]) {
+    match isa.level() {
+        // SAFETY: only `Isa::all` makes this value, after detecting AVX-512 BW.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { x86::arrange(panel) },
+        _ => {}
+    }
+}
+
+/// Table lookup: adds `2^bit sum over g of table[g][n][nibbles[g][row]]`, `bit`
+/// at most 6.
+///
+/// `panel` is `[quads][4][64]` nibbles, each below 16, [`arrange`]d. `tables` is
+/// `[quads][TILE][D]`: for each quad and channel, `D` byte digits, the lowest
+/// first, of 16 unsigned entries for each group of the quad.
 ///
 /// # Panics
 /// If the lengths do not fit each other.
 #[allow(unsafe_code)]
 pub(in crate::packed) fn lut<const D: usize>(
     isa: Isa,
-    nibbles: &[u8],
-    tables: &[[u8; 16]],
+    panel: &[u8],
+    tables: &[Table],
+    bit: u32,
     out: &mut Sums,
 ) {
-    assert!(nibbles.len().is_multiple_of(LANES));
-    assert_eq!(nibbles.len() / LANES * TILE * D, tables.len(), "a table for every group");
-    for (nibbles, tables) in nibbles.chunks(CHUNK * LANES).zip(tables.chunks(CHUNK * TILE * D)) {
-        match isa.level() {
-            Level::Portable => portable::<D>(nibbles, tables, out),
-            // SAFETY: only `Isa::all` makes this value, after detecting AVX2; lengths were checked.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { x86::avx2::<D>(nibbles, tables, out) },
-            // SAFETY: only `Isa::all` makes this value, after detecting AVX-512 BW; as above.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { x86::avx512::<D>(nibbles, tables, out) },
+    assert!(panel.len().is_multiple_of(QUAD * LANES));
+    assert_eq!(panel.len() / (QUAD * LANES) * TILE * D, tables.len(), "tables for every quad");
+    assert!(bit <= 6, "a power of two that fits a signed byte");
+    match isa.level() {
+        Level::Portable => portable::<D>(panel, tables, bit, out),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => {
+            let chunks = panel.chunks(CHUNK * QUAD * LANES).zip(tables.chunks(CHUNK * TILE * D));
+            for (panel, tables) in chunks {
+                // SAFETY: only `Isa::all` makes this value, after detecting AVX2; lengths were
+                // checked.
+                unsafe { x86::avx2::<D>(panel, tables, bit, out) }
+            }
         }
+        // SAFETY: only `Isa::all` makes this value, after detecting AVX-512 VBMI and VNNI; lengths
+        // were checked.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe {
+            match D {
+                1 => x86::avx512::<D, 4>(panel, tables, bit, out),
+                _ => x86::avx512::<D, 2>(panel, tables, bit, out),
+            }
+        },
     }
 }
 
 /// The obvious form.
-fn portable<const D: usize>(nibbles: &[u8], tables: &[[u8; 16]], out: &mut Sums) {
-    let groups = nibbles.chunks_exact(LANES).zip(tables.chunks_exact(TILE * D));
-    for (nibbles, tables) in groups {
+fn portable<const D: usize>(panel: &[u8], tables: &[Table], bit: u32, out: &mut Sums) {
+    let quads = panel.chunks_exact(QUAD * LANES).zip(tables.chunks_exact(TILE * D));
+    for (nibbles, tables) in quads {
         for (out, digits) in out.iter_mut().zip(tables.chunks_exact(D)) {
-            for (out, &nibble) in out.iter_mut().zip(nibbles) {
-                for (d, digit) in digits.iter().enumerate() {
-                    let entry = i32::from(digit[usize::from(nibble & 15)]);
-                    *out = out.wrapping_add(entry << (8 * d));
+            for (j, nibbles) in nibbles.chunks_exact(LANES).enumerate() {
+                for (out, &nibble) in out.iter_mut().zip(nibbles) {
+                    for (d, digit) in digits.iter().enumerate() {
+                        let entry = i32::from(digit[16 * j + usize::from(nibble & 15)]);
+                        *out = out.wrapping_add(entry << (8 * d as u32 + bit));
+                    }
                 }
             }
         }
@@ -58,95 +91,118 @@ fn portable<const D: usize>(nibbles: &[u8], tables: &[[u8; 16]], out: &mut Sums)
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{LANES, Sums, TILE};
+    use super::{LANES, QUAD, Sums, TILE, Table};
 
-    /// 64 rows in one register.
-    ///
-    /// Byte digits are summed in 16-bit lanes: `all` takes both bytes of a lane
-    /// and wraps, `odd` the upper one; the lower is what they differ by.
-    ///
-    /// # Safety
-    /// The CPU has AVX-512 F and BW; `nibbles` holds at most `CHUNK` groups of
-    /// 64 and `tables` `TILE * D` for each.
+    /// See [`arrange`](super::arrange).
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    // SAFETY: callers keep what is said under `# Safety`.
-    pub(super) unsafe fn avx512<const D: usize>(
-        nibbles: &[u8],
-        tables: &[[u8; 16]],
-        out: &mut Sums,
-    ) {
-        let mut all = [[_mm512_setzero_si512(); D]; TILE];
-        let mut odd = [[_mm512_setzero_si512(); D]; TILE];
-        for g in 0..nibbles.len() / LANES {
-            // SAFETY: group `g` is inside both slices.
-            let (index, table) = unsafe {
-                let index = _mm512_loadu_si512(nibbles.as_ptr().add(g * LANES).cast());
-                (index, tables.as_ptr().add(g * TILE * D))
-            };
-            for n in 0..TILE {
-                for d in 0..D {
-                    // SAFETY: `n * D + d` is one of the tables of this group.
-                    let digit = unsafe { _mm_loadu_si128(table.add(n * D + d).cast()) };
-                    let v = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(digit), index);
-                    all[n][d] = _mm512_add_epi16(all[n][d], v);
-                    odd[n][d] = _mm512_add_epi16(odd[n][d], _mm512_srli_epi16(v, 8));
+    pub(super) fn arrange(panel: &mut [u8]) {
+        for quad in panel.chunks_exact_mut(QUAD * LANES) {
+            let mut rows = [0u32; LANES];
+            for (j, nibbles) in quad.chunks_exact(LANES).enumerate() {
+                for (row, &nibble) in rows.iter_mut().zip(nibbles) {
+                    *row |= u32::from(nibble | (16 * j) as u8) << (8 * j);
                 }
             }
+            for (bytes, row) in quad.chunks_exact_mut(QUAD).zip(rows) {
+                bytes.copy_from_slice(&row.to_le_bytes());
+            }
         }
-        for n in 0..TILE {
-            for d in 0..D {
-                let odd = odd[n][d];
-                let even = _mm512_sub_epi16(all[n][d], _mm512_slli_epi16(odd, 8));
-                // Rows come in order again within each quarter of the register.
-                let low = _mm512_unpacklo_epi16(even, odd);
-                let high = _mm512_unpackhi_epi16(even, odd);
-                let mut quarters = [_mm_setzero_si128(); 8];
-                quarters[0] = _mm512_extracti32x4_epi32(low, 0);
-                quarters[1] = _mm512_extracti32x4_epi32(high, 0);
-                quarters[2] = _mm512_extracti32x4_epi32(low, 1);
-                quarters[3] = _mm512_extracti32x4_epi32(high, 1);
-                quarters[4] = _mm512_extracti32x4_epi32(low, 2);
-                quarters[5] = _mm512_extracti32x4_epi32(high, 2);
-                quarters[6] = _mm512_extracti32x4_epi32(low, 3);
-                quarters[7] = _mm512_extracti32x4_epi32(high, 3);
-                let shift = _mm_cvtsi32_si128(8 * d as i32);
-                for (i, quarter) in quarters.into_iter().enumerate() {
-                    let sums = _mm256_sll_epi32(_mm256_cvtepu16_epi32(quarter), shift);
-                    let place = out[n][8 * i..8 * i + 8].as_mut_ptr();
-                    // SAFETY: the slice above has the eight values that are read and written.
+    }
+
+    /// 16 rows times four groups in one register: a lookup and a sum over the
+    /// four groups, into 32 bits. `ROWS` registers share each table.
+    ///
+    /// # Safety
+    /// The CPU has AVX-512 F, VBMI and VNNI; `panel` holds whole quads and
+    /// `tables` `TILE * D` for each.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
+    // SAFETY: callers keep what is said under `# Safety`.
+    pub(super) unsafe fn avx512<const D: usize, const ROWS: usize>(
+        panel: &[u8],
+        tables: &[Table],
+        bit: u32,
+        out: &mut Sums,
+    ) {
+        let worth = _mm512_set1_epi8(1 << bit);
+        for part in 0..LANES / (16 * ROWS) {
+            let mut sums = [[[_mm512_setzero_si512(); ROWS]; D]; TILE];
+            for q in 0..panel.len() / (QUAD * LANES) {
+                let mut index = [_mm512_setzero_si512(); ROWS];
+                for (r, index) in index.iter_mut().enumerate() {
+                    // SAFETY: 16 rows from row `(part * ROWS + r) * 16` of quad `q`.
                     unsafe {
-                        let old = _mm256_loadu_si256(place.cast());
-                        _mm256_storeu_si256(place.cast(), _mm256_add_epi32(old, sums));
+                        let at = (q * LANES + (part * ROWS + r) * 16) * QUAD;
+                        *index = _mm512_loadu_si512(panel.as_ptr().add(at).cast());
+                    }
+                }
+                for n in 0..TILE {
+                    for d in 0..D {
+                        // SAFETY: one of the tables of quad `q`.
+                        let table = unsafe {
+                            let at = (q * TILE + n) * D + d;
+                            _mm512_loadu_si512(tables.as_ptr().add(at).cast())
+                        };
+                        for r in 0..ROWS {
+                            let entries = _mm512_permutexvar_epi8(index[r], table);
+                            sums[n][d][r] = _mm512_dpbusd_epi32(sums[n][d][r], entries, worth);
+                        }
+                    }
+                }
+            }
+            for n in 0..TILE {
+                for r in 0..ROWS {
+                    let start = (part * ROWS + r) * 16;
+                    let place = out[n][start..start + 16].as_mut_ptr();
+                    // SAFETY: the slice above has the sixteen values that are used.
+                    unsafe {
+                        let mut sum = _mm512_loadu_si512(place.cast());
+                        for d in 0..D {
+                            let shift = _mm_cvtsi32_si128(8 * d as i32);
+                            sum = _mm512_add_epi32(sum, _mm512_sll_epi32(sums[n][d][r], shift));
+                        }
+                        _mm512_storeu_si512(place.cast(), sum);
                     }
                 }
             }
         }
     }
 
-    /// As [`avx512`], 32 rows in a register, two channels at a time: what 16
-    /// registers hold.
+    /// 32 rows in a register, two channels at a time: what 16 registers hold.
+    ///
+    /// Byte digits are summed in 16-bit lanes: `all` takes both bytes of a lane
+    /// and wraps, `odd` the upper one; the lower is what they differ by.
     ///
     /// # Safety
-    /// The CPU has AVX2; lengths as for [`avx512`].
+    /// The CPU has AVX2; `panel` holds at most `CHUNK` quads and `tables`
+    /// `TILE * D` for each.
     #[target_feature(enable = "avx2")]
     // SAFETY: callers keep what is said under `# Safety`.
-    pub(super) unsafe fn avx2<const D: usize>(nibbles: &[u8], tables: &[[u8; 16]], out: &mut Sums) {
+    pub(super) unsafe fn avx2<const D: usize>(
+        panel: &[u8],
+        tables: &[Table],
+        bit: u32,
+        out: &mut Sums,
+    ) {
         const PAIR: usize = 2;
         for half in 0..2 {
             for first in (0..TILE).step_by(PAIR) {
                 let mut all = [[_mm256_setzero_si256(); D]; PAIR];
                 let mut odd = [[_mm256_setzero_si256(); D]; PAIR];
-                for g in 0..nibbles.len() / LANES {
+                for g in 0..panel.len() / LANES {
+                    let (q, j) = (g / QUAD, g % QUAD);
                     // SAFETY: group `g` is inside both slices.
                     let (index, table) = unsafe {
-                        let index = nibbles.as_ptr().add(g * LANES + half * 32);
-                        let table = tables.as_ptr().add((g * TILE + first) * D);
+                        let index = panel.as_ptr().add(g * LANES + half * 32);
+                        let table = tables.as_ptr().add((q * TILE + first) * D);
                         (_mm256_loadu_si256(index.cast()), table)
                     };
                     for n in 0..PAIR {
                         for d in 0..D {
-                            // SAFETY: `first + n < TILE`: a table of this group.
-                            let digit = unsafe { _mm_loadu_si128(table.add(n * D + d).cast()) };
+                            // SAFETY: `first + n < TILE`: part `j` of a table of this quad.
+                            let digit = unsafe {
+                                let table = table.add(n * D + d).cast::<u8>();
+                                _mm_loadu_si128(table.add(16 * j).cast())
+                            };
                             let v = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(digit), index);
                             all[n][d] = _mm256_add_epi16(all[n][d], v);
                             odd[n][d] = _mm256_add_epi16(odd[n][d], _mm256_srli_epi16(v, 8));
@@ -165,7 +221,7 @@ mod x86 {
                             _mm256_extracti128_si256(low, 1),
                             _mm256_extracti128_si256(high, 1),
                         ];
-                        let shift = _mm_cvtsi32_si128(8 * d as i32);
+                        let shift = _mm_cvtsi32_si128((8 * d as u32 + bit) as i32);
                         for (i, quarter) in quarters.into_iter().enumerate() {
                             let sums = _mm256_sll_epi32(_mm256_cvtepu16_epi32(quarter), shift);
                             let start = half * 32 + 8 * i;
@@ -189,15 +245,17 @@ mod tests {
 
     use super::*;
 
-    fn every_isa<const D: usize>(groups: usize, nibbles: &[u8], tables: &[u8]) {
-        let (tables, _) = tables.as_chunks::<16>();
-        let tables = &tables[..groups * TILE * D];
+    fn every_isa<const D: usize>(quads: usize, nibbles: &[u8], tables: &[u8], bit: u32) {
+        let (tables, _) = tables.as_chunks::<{ 16 * QUAD }>();
+        let tables = &tables[..quads * TILE * D];
         let mut expected = [[7; LANES]; TILE];
-        portable::<D>(nibbles, tables, &mut expected);
+        portable::<D>(nibbles, tables, bit, &mut expected);
         for isa in Isa::all() {
             let mut found = [[7; LANES]; TILE];
-            lut::<D>(isa, nibbles, tables, &mut found);
-            assert_eq!(found, expected, "{} with {D} digits", isa.name());
+            let mut panel = nibbles.to_vec();
+            arrange(isa, &mut panel);
+            lut::<D>(isa, &panel, tables, bit, &mut found);
+            assert_eq!(found, expected, "{} with {D} digits, bit {bit}", isa.name());
         }
     }
 
@@ -205,23 +263,24 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
         fn every_isa_looks_up_the_same(
-            (groups, nibbles, tables) in (0usize..6).prop_flat_map(|g| (
-                Just(g),
-                vec(0u8..16, g * LANES),
-                vec(any::<u8>(), g * TILE * 3 * 16),
+            (quads, nibbles, tables) in (0usize..4).prop_flat_map(|q| (
+                Just(q),
+                vec(0u8..16, q * QUAD * LANES),
+                vec(any::<u8>(), q * TILE * 3 * 16 * QUAD),
             )),
+            bit in 0u32..=6,
         ) {
-            every_isa::<1>(groups, &nibbles, &tables);
-            every_isa::<2>(groups, &nibbles, &tables);
-            every_isa::<3>(groups, &nibbles, &tables);
+            every_isa::<1>(quads, &nibbles, &tables, bit);
+            every_isa::<2>(quads, &nibbles, &tables, bit);
+            every_isa::<3>(quads, &nibbles, &tables, bit);
         }
     }
 
     #[test]
-    fn the_greatest_sums_of_many_groups_do_not_overflow() {
-        for groups in [255, 256, 257, 600] {
-            let nibbles: Vec<u8> = (0..groups * LANES).map(|i| (i % 16) as u8).collect();
-            every_isa::<2>(groups, &nibbles, &vec![255; groups * TILE * 2 * 16]);
+    fn the_greatest_sums_of_many_quads_do_not_overflow() {
+        for quads in [63, 64, 65, 150] {
+            let nibbles: Vec<u8> = (0..quads * QUAD * LANES).map(|i| (i % 16) as u8).collect();
+            every_isa::<2>(quads, &nibbles, &vec![255; quads * TILE * 2 * 16 * QUAD], 2);
         }
     }
 }

@@ -9,16 +9,40 @@ mod dense;
 mod dot;
 mod fire;
 mod lut;
+mod multiply;
+mod overlaps;
+mod plane;
 
 pub(super) use dense::dense;
-pub(super) use dot::{dot_f32, dot_f64};
-pub(super) use fire::{Dynamics, Membranes, Tile, fire, fire_integers, scale_sums};
-pub(super) use lut::lut;
+pub(super) use dot::{Column, Weight, dot, dot_arranged};
+pub(super) use fire::{Dynamics, Exact, Membranes, Tile, fire, fire_exact, scale_sums};
+pub(super) use lut::{Table, arrange, lut};
+pub(super) use multiply::multiply;
+pub(super) use overlaps::overlaps;
+pub(super) use plane::plane;
 
 use super::layout::LANES;
 
 /// Output channels of a tile: their spikes make one nibble.
 pub(super) const TILE: usize = 4;
+
+/// Groups that a table serves; panels hold whole quads.
+pub(super) const QUAD: usize = 4;
+
+/// Asks for memory that is read soon: tables are larger than caches, and the
+/// CPU does not see the next piece coming.
+#[inline]
+#[allow(unsafe_code)]
+pub(super) fn prefetch<T>(memory: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in 0..size_of_val(memory).div_ceil(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint, for an address inside the slice; SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(memory.as_ptr().cast::<i8>().add(64 * line)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = memory;
+}
 
 /// Sums of a tile: `[channel][row]`.
 pub(super) type Sums = [[i32; LANES]; TILE];

@@ -1,0 +1,68 @@
+//! What the packed engine does in its own way, against the reference.
+
+use ndarray::ArrayD;
+use proptest::prelude::*;
+use snn_attn::Attend;
+use snn_core::{
+    Packed, Signal,
+    packed::{Isa, Precision},
+};
+
+use crate::{REFERENCE, Spikes};
+
+/// Repeatable bits, `percent` of them set.
+fn bits(shape: &[usize], seed: u64, percent: u64) -> Spikes {
+    let mut state = seed | 1;
+    ArrayD::from_shape_simple_fn(shape, || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 20) % 100 < percent
+    })
+}
+
+/// Sums, masks and products of three spike tensors and of gates.
+fn all<B: Attend>(
+    backend: &B,
+    [q, k, v]: [&Spikes; 3],
+    [of_channels, of_heads]: [&Spikes; 2],
+    heads: usize,
+) -> Vec<ArrayD<f64>> {
+    let spikes = |x: &Spikes| backend.spikes(x);
+    let [q, k, v] = [q, k, v].map(spikes);
+    let widened = [&q, &k, &v].map(|x| backend.widen(x));
+    let [a, b, c] = &widened;
+    vec![
+        backend.read(backend.channel_sums(&q).input()),
+        backend.read(backend.head_sums(&q, heads).input()),
+        backend.read(backend.mask(&q, &k).input()),
+        backend.read(backend.mask(&q, &spikes(of_channels)).input()),
+        backend.read(backend.mask_heads(&q, &spikes(of_heads)).input()),
+        backend.read(backend.ssa(a, b, c, heads, 0.125).input()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn sums_masks_and_products_are_those_of_the_reference(
+        t in 1usize..4, b in 1usize..4, y in 1usize..14, x in 1usize..14, heads in 1usize..4,
+        width in prop::sample::select(vec![3usize, 4, 8, 20]),
+        percent in prop::sample::select(vec![0u64, 15, 60, 100]), seed: u64,
+    ) {
+        let draw = |positions: [usize; 2], channels: usize, seed: u64| {
+            bits(&[t, b, positions[0], positions[1], channels], seed, percent)
+        };
+        let qkv = [1, 2, 3].map(|i| draw([y, x], heads * width, seed.wrapping_mul(i)));
+        let gates = [
+            draw([1, 1], heads * width, seed ^ 5),
+            draw([y, x], heads, seed ^ 9),
+        ];
+        let expected = all(&REFERENCE, qkv.each_ref(), gates.each_ref(), heads);
+        for isa in Isa::all() {
+            let packed = Packed::with_isa(Precision::Exact, isa);
+            let found = all(&packed, qkv.each_ref(), gates.each_ref(), heads);
+            prop_assert_eq!(&found, &expected, "{}", isa.name());
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Weights in the forms that kernels read, with the error that they make.
+
+use super::{
+    isa::Isa,
+    kernel::{self, QUAD, Sums, TILE, Table},
+    layout::{GROUP, LANES},
+};
+
+/// Most bits of counts that are looked up.
+pub(super) const PLANES: u32 = 3;
+
+/// Weights in the form of one of the kernels: `current = scale sums + bias`.
+#[derive(Debug)]
+pub(super) struct Product {
+    form: Form,
+    digits: usize,
+    groups: usize,
+    /// What the sums start from, `[outputs]`, filled up to whole tiles.
+    offset: Vec<i32>,
+    /// Worth of one unit of the sums.
+    scale: Vec<f32>,
+    /// Current of silence.
+    bias: Vec<f32>,
+    /// Greatest difference of a current from the definition, and greatest
+    /// magnitude without bias, where no input exceeds one.
+    error: Vec<f64>,
+    reach: Vec<f64>,
+    /// Greatest difference that one entry or weight makes.
+    each: Vec<f64>,
+}
+
+#[derive(Debug)]
+enum Form {
+    /// `[tiles][quads][TILE][digits]`.
+    Lookup(Vec<Table>),
+    /// `[tiles][groups][TILE][digits]` groups of weights.
+    Integer { weights: Vec<[i8; GROUP]>, max: u32 },
+}
+
+impl Product {
+    /// Tables of the sums that four spikes of a group can select.
+    pub(super) fn lookup(weights: &[f64], bias: Vec<f64>, width: usize, digits: usize) -> Self {
+        let groups = (width / GROUP).next_multiple_of(QUAD);
+        let outputs = bias.len();
+        let quads = groups / QUAD;
+        let mut form = vec![[0; 16 * QUAD]; outputs.div_ceil(TILE) * quads * TILE * digits];
+        let mut product = Self::empty(digits, groups, &bias);
+        for (n, row) in weights.chunks_exact(width).enumerate() {
+            let sums: Vec<[f64; 16]> = row.as_chunks::<GROUP>().0.iter().map(selections).collect();
+            let low = |sums: &[f64; 16]| sums.iter().copied().fold(f64::INFINITY, f64::min);
+            let high = |sums: &[f64; 16]| sums.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let ranges = || sums.iter().map(|sums| high(sums) - low(sums));
+            let widest = ranges().fold(0.0, f64::max);
+            // Entries of `digits` bytes, whose sum over all bits of counts must fit 31 bits.
+            let most = if digits < 3 { (1 << PLANES) - 1 } else { 1 };
+            let sum = ranges().sum::<f64>() / widest + groups as f64 + 1.0;
+            let fit = f64::from(i32::MAX / most) / sum;
+            // One level less: both ends of a range are rounded.
+            let levels = (256f64.powi(digits as i32) - 2.0).min(fit).floor();
+            let scale = if widest > 0.0 { widest / levels } else { 1.0 };
+            let (mut offset, mut error, mut each) = (0i64, 0.0, 0f64);
+            for (g, sums) in sums.iter().enumerate() {
+                let level = |sum: f64| (sum / scale).round();
+                let lowest = level(low(sums)) as i64;
+                let entry = |sum: f64| level(sum) as i64 - lowest;
+                offset += lowest; // silence is level 0: exact
+                let off = sums.iter().map(|&sum| (level(sum) * scale - sum).abs());
+                let off = off.fold(0.0, f64::max);
+                (error, each) = (error + off, off.max(each));
+                let at = (((n / TILE) * quads + g / QUAD) * TILE + n % TILE) * digits;
+                for (d, table) in form[at..at + digits].iter_mut().enumerate() {
+                    let part = &mut table[16 * (g % QUAD)..16 * (g % QUAD + 1)];
+                    part.copy_from_slice(&sums.map(|sum| (entry(sum) >> (8 * d)) as u8));
+                }
+            }
+            let reach = sums.iter().map(|s| high(s).max(-low(s))).sum();
+            product.set(n, offset as i32, scale, [error, each, reach]);
+        }
+        product.form = Form::Lookup(form);
+        product
+    }
+
+    /// Weights as integers of `digits` signed bytes.
+    pub(super) fn integer(
+        weights: &[f64],
+        bias: Vec<f64>,
+        width: usize,
+        digits: usize,
+        max: u32,
+    ) -> Self {
+        let groups = (width / GROUP).next_multiple_of(QUAD);
+        let outputs = bias.len();
+        let mut form = vec![[0i8; GROUP]; outputs.div_ceil(TILE) * groups * TILE * digits];
+        let mut product = Self::empty(digits, groups, &bias);
+        for (n, row) in weights.chunks_exact(width).enumerate() {
+            let greatest = row.iter().fold(0f64, |a, w| a.max(w.abs()));
+            let total: f64 = row.iter().map(|w| w.abs()).sum();
+            let most = 127.0 * (0..digits).map(|d| 256f64.powi(d as i32)).sum::<f64>();
+            let sum = f64::from(max) * (total / greatest + width as f64 / most);
+            let levels = most.min(f64::from(i32::MAX) / sum).floor();
+            let scale = if greatest > 0.0 { greatest / levels } else { 1.0 };
+            let (mut error, mut each) = (0.0, 0f64);
+            for (k, w) in row.iter().enumerate() {
+                let mut level = (w / scale).round_ties_even() as i32;
+                let off = (f64::from(level) * scale - w).abs();
+                (error, each) = (error + off, off.max(each));
+                let at = (((n / TILE) * groups + k / GROUP) * TILE + n % TILE) * digits;
+                for weights in &mut form[at..at + digits] {
+                    let digit = level as u8 as i8; // the lowest byte as a signed digit
+                    weights[k % GROUP] = digit;
+                    level = (level - i32::from(digit)) >> 8;
+                }
+            }
+            product.set(n, 0, scale, [error, each, total]);
+        }
+        product.form = Form::Integer { weights: form, max };
+        product
+    }
+
+    fn empty(digits: usize, groups: usize, bias: &[f64]) -> Self {
+        let padded = bias.len().next_multiple_of(TILE);
+        let mut narrow: Vec<f32> = bias.iter().map(|&bias| bias as f32).collect();
+        narrow.resize(padded, 0.0);
+        Self {
+            form: Form::Lookup(Vec::new()),
+            digits,
+            groups,
+            offset: vec![0; padded],
+            scale: vec![0.0; padded],
+            bias: narrow,
+            error: vec![0.0; padded],
+            reach: vec![0.0; padded],
+            each: vec![0.0; padded],
+        }
+    }
+
+    fn set(&mut self, n: usize, offset: i32, scale: f64, bounds: [f64; 3]) {
+        self.offset[n] = offset;
+        self.scale[n] = scale as f32;
+        [self.error[n], self.each[n], self.reach[n]] = bounds;
+    }
+
+    /// What the currents can be where no input exceeds `max`.
+    pub(super) fn bounds(&self, max: u32) -> Bounds {
+        let reach = |n: usize| f64::from(max) * (self.reach[n] + self.error[n]);
+        let magnitude = |n: usize| reach(n) + f64::from(self.bias[n].abs());
+        let each = self.each.iter().map(|&each| round_up(each)).collect();
+        Bounds { each, ..self.bounds_of(magnitude, |_| 0.0) }
+    }
+
+    /// The same for any activity, where `greatest[n]` is the greatest magnitude
+    /// that was computed.
+    pub(super) fn bounds_seen(&self, max: u32, greatest: &[f32]) -> Bounds {
+        let error = |n: usize| f64::from(max) * self.error[n];
+        self.bounds_of(|n| (f64::from(greatest[n]) + error(n)) * (1.0 + 16.0 * UNIT), error)
+    }
+
+    fn bounds_of(&self, magnitude: impl Fn(usize) -> f64, more: impl Fn(usize) -> f64) -> Bounds {
+        let outputs = 0..self.error.len();
+        let error = |n: usize| {
+            // Beside the rounding of weights: that of scale, bias, conversion, product and sum.
+            let parts = magnitude(n) + f64::from(self.bias[n].abs());
+            round_up(more(n) + 8.0 * UNIT * parts)
+        };
+        Bounds {
+            error: outputs.clone().map(error).collect(),
+            each: vec![0.0; self.error.len()],
+            magnitude: outputs.map(|n| round_up(magnitude(n))).collect(),
+        }
+    }
+
+    /// What the sums of a tile start from, for counts of `bits` bits.
+    pub(super) fn start(&self, tile: usize, bits: usize) -> Sums {
+        let all = (1 << bits) - 1;
+        std::array::from_fn(|n| [self.offset[tile * TILE + n].wrapping_mul(all); LANES])
+    }
+
+    /// Scale and bias of a tile.
+    pub(super) fn worth(&self, tile: usize) -> ([f32; TILE], [f32; TILE]) {
+        let of_tile = |x: &[f32]| std::array::from_fn(|n| x[tile * TILE + n]);
+        (of_tile(&self.scale), of_tile(&self.bias))
+    }
+
+    /// Asks for part `part` of `parts` of what [`look_up`](Self::look_up) or
+    /// [`multiply`](Self::multiply) read for `groups` groups, starting `ahead`
+    /// groups behind group `group` of a tile. Tiles follow each other.
+    pub(super) fn prefetch(
+        &self,
+        (tile, group): (usize, usize),
+        (ahead, groups): (usize, usize),
+        [part, parts]: [usize; 2],
+    ) {
+        fn share<T>(memory: &[T], first: usize, end: usize) -> &[T] {
+            &memory[first.min(memory.len())..end.min(memory.len())]
+        }
+        let first = tile * self.groups + group + ahead;
+        let [first, end] = [part, part + 1].map(|part| first + groups * part / parts);
+        match &self.form {
+            Form::Lookup(tables) => {
+                kernel::prefetch(share(tables, first * self.digits, end * self.digits));
+            }
+            Form::Integer { weights, .. } => {
+                let of_group = TILE * self.digits;
+                kernel::prefetch(share(weights, first * of_group, end * of_group));
+            }
+        }
+    }
+
+    /// Adds to the sums of a tile what spikes worth `2^bit` select, for the groups
+    /// of a panel from `group` on.
+    pub(super) fn look_up(
+        &self,
+        isa: Isa,
+        tile: usize,
+        group: usize,
+        (panel, bit): (&[u8], u32),
+        sums: &mut Sums,
+    ) {
+        let Form::Lookup(tables) = &self.form else { unreachable!("spikes are looked up") };
+        let of_quad = TILE * self.digits;
+        let first = (tile * self.groups + group) / QUAD * of_quad;
+        let tables = &tables[first..first + panel.len() / (QUAD * LANES) * of_quad];
+        match self.digits {
+            1 => kernel::lut::<1>(isa, panel, tables, bit, sums),
+            2 => kernel::lut::<2>(isa, panel, tables, bit, sums),
+            _ => kernel::lut::<3>(isa, panel, tables, bit, sums),
+        }
+    }
+
+    /// Adds to the sums of a tile the products with counts, for the groups of a
+    /// panel from `group` on.
+    pub(super) fn multiply(
+        &self,
+        isa: Isa,
+        tile: usize,
+        group: usize,
+        panel: &[[u8; GROUP]],
+        sums: &mut Sums,
+    ) {
+        let Form::Integer { weights, max } = &self.form else {
+            unreachable!("counts are multiplied")
+        };
+        let of_group = TILE * self.digits;
+        let first = (tile * self.groups + group) * of_group;
+        let weights = &weights[first..first + panel.len() / LANES * of_group];
+        match self.digits {
+            1 => kernel::dense::<1>(isa, panel, *max as u8, weights, sums),
+            2 => kernel::dense::<2>(isa, panel, *max as u8, weights, sums),
+            _ => kernel::dense::<3>(isa, panel, *max as u8, weights, sums),
+        }
+    }
+}
+
+/// What numbers can be, channel by channel, filled up to whole tiles.
+#[derive(Clone, Debug)]
+pub(super) struct Bounds {
+    /// Greatest difference from the definition.
+    pub(super) error: Vec<f32>,
+    /// More for each unit of activity of the input.
+    pub(super) each: Vec<f32>,
+    /// Greatest magnitude.
+    pub(super) magnitude: Vec<f32>,
+}
+
+/// Half the distance of 1 to the next 32-bit float.
+pub(super) const UNIT: f64 = 1.0 / (1u64 << 24) as f64;
+
+/// The next 32-bit float that is not less.
+pub(super) fn round_up(x: f64) -> f32 {
+    let near = x as f32;
+    if f64::from(near) < x { near.next_up() } else { near }
+}
+
+/// Sums of the weights that each of the sixteen nibbles selects.
+fn selections(weights: &[f64; GROUP]) -> [f64; 16] {
+    std::array::from_fn(|nibble| {
+        weights.iter().enumerate().filter(|(i, _)| nibble >> i & 1 == 1).map(|(_, w)| w).sum()
+    })
+}
