@@ -5,18 +5,18 @@
 //! ```
 //! use snn_cli::measure;
 //! use snn_core::Reference;
+//! use snn_data::Settings;
 //! use snn_models::Config;
 //!
 //! let model: Config = serde_json::from_str(
 //!     r#"{"system": "spikformer", "variant": "cifar", "image": [8, 8], "in_channels": 1,
 //!         "classes": 10, "dim": 8, "depth": 1, "heads": 1, "mlp_ratio": 1, "time_steps": 1}"#,
 //! )?;
-//! let mut digits = snn_cli::data::open("digits", None, &model)?;
-//! digits.test = digits.test.select(&[0, 1, 2]).into();
+//! let digits = snn_cli::data::open("digits", None, &model, &Settings::default())?;
 //! let backend = Reference::<f32>::new();
 //! let (network, _) = model.draw(&backend, 1)?;
-//! let found = measure::evaluate(&backend, &*network, &digits, 2, |_| ())?;
-//! assert_eq!(found.samples(), 3);
+//! let found = measure::evaluate(&backend, &*network, &digits.test, 32, |_| ())?;
+//! assert_eq!(found.samples(), 360);
 //! assert!(found.energy.total().mac > 0.0);
 //! # Ok::<(), anyhow::Error>(())
 //! ```
