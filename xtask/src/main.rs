@@ -48,6 +48,9 @@ enum Command {
     /// Measure a trained or published model on a dataset (`snn eval`)
     #[command(after_help = "Example: cargo xtask eval --help")]
     Eval(Passed),
+    /// Compare variants of the attention on codes, with a report (`snn ablate`)
+    #[command(after_help = "Example: cargo xtask ablate --quick")]
+    Ablate(Passed),
     /// Run a model on inputs of yours (`snn run`)
     #[command(after_help = "Example: cargo xtask run --help")]
     Run(Passed),
@@ -116,6 +119,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Setup { print_env } => setup(print_env),
         Command::Train(Passed { args }) => snn::run("train", &args),
         Command::Eval(Passed { args }) => snn::run("eval", &args),
+        Command::Ablate(Passed { args }) => snn::run("ablate", &args),
         Command::Run(Passed { args }) => snn::run("run", &args),
         Command::Generate(Passed { args }) => snn::run("generate", &args),
         Command::Choose(Passed { args }) => snn::run("choose", &args),

@@ -23,7 +23,7 @@ impl Torch {
         let asks_for_help = args.iter().any(|arg| arg == "--help" || arg == "-h");
         match (subcommand, backend(args)) {
             _ if asks_for_help => Self::Unused,
-            ("train", _) => Self::Required,
+            ("train" | "ablate", _) => Self::Required,
             ("eval" | "run" | "generate" | "golden", Some(name)) if name == "torch" => {
                 Self::Required
             }

@@ -203,7 +203,7 @@ fn golden_refuses_what_it_does_not_know() {
 
 #[test]
 fn every_help_shows_an_example() {
-    for command in ["train", "eval", "run", "models", "golden"] {
+    for command in ["train", "eval", "ablate", "run", "models", "golden"] {
         let help = succeeds(&mut snn([command, "--help"]));
         says(&help, &["Example", &format!("snn {command}")]);
     }

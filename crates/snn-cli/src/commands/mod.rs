@@ -1,5 +1,6 @@
 //! The commands of `snn`, one file each.
 
+mod ablate;
 mod choose;
 mod eval;
 mod eval_text;
@@ -22,6 +23,8 @@ pub enum Command {
     Train(Box<train::Arguments>),
     /// Measure a trained network on the test images of its dataset
     Eval(eval::Arguments),
+    /// Compare variants of the attention on codes: bits, coding, scales, delays, keys
+    Ablate(ablate::Arguments),
     /// Classify images with a trained network
     Run(run::Arguments),
     /// Go on with a text, token by token
@@ -52,6 +55,7 @@ impl Command {
         match self {
             Self::Train(arguments) => arguments.run(),
             Self::Eval(arguments) => arguments.run(),
+            Self::Ablate(arguments) => arguments.run(),
             Self::Run(arguments) => arguments.run(),
             Self::Generate(arguments) => arguments.run(),
             Self::Choose(arguments) => arguments.run(),

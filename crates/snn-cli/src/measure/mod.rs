@@ -4,6 +4,7 @@ mod attention;
 mod memory;
 mod raster;
 mod speed;
+mod synchrony;
 mod text;
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use anyhow::{Context, Result};
 use ndarray::ArrayD;
 use snn_attn::Attend;
 use snn_core::{
-    Backend, Input, Pass,
+    Backend, Input, Pass, Probe,
     probe::{EnergyMeter, Rates},
 };
 use snn_data::{Batch, DataError, Loader, LoaderConfig, Source, random};
@@ -22,6 +23,7 @@ pub use attention::AttentionMaps;
 pub use memory::peak_rss_mb;
 pub use raster::Raster;
 pub use speed::images_per_second;
+pub use synchrony::Synchrony;
 pub use text::{TextEvaluation, evaluate_text};
 
 /// What a network did on the test samples of a dataset.
@@ -57,7 +59,22 @@ pub fn evaluate<B: Attend>(
     network: &dyn Network<B>,
     test: &Arc<dyn Source>,
     batch: usize,
+    done: impl FnMut(usize),
+) -> Result<Evaluation> {
+    evaluate_with(backend, network, test, batch, done, None::<Synchrony>)
+}
+
+/// As [`evaluate`], with one more probe.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_with<B: Attend>(
+    backend: &B,
+    network: &dyn Network<B>,
+    test: &Arc<dyn Source>,
+    batch: usize,
     mut done: impl FnMut(usize),
+    mut probe: impl Probe<B>,
 ) -> Result<Evaluation> {
     let classes = test.classes();
     let mut found = Evaluation {
@@ -67,7 +84,7 @@ pub fn evaluate<B: Attend>(
     };
     for batch in batches(test, batch)? {
         let batch = batch?;
-        let mut probe = (&mut found.rates, &mut found.energy);
+        let mut probe = (&mut probe, (&mut found.rates, &mut found.energy));
         let pass = Pass::new(backend).with_probe(&mut probe);
         let logits = logits(network, pass, &batch.inputs);
         for (&label, logits) in batch.labels.iter().zip(logits.outer_iter()) {

@@ -22,6 +22,7 @@
 //! elements; `page` puts them together. Words and numbers are HTML, which wraps; SVG draws marks.
 //! Elements are built as a tree (`element`), so tags balance and text is escaped by construction.
 
+mod ablation;
 mod attention;
 mod conditions;
 mod confusion;
@@ -42,6 +43,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use ablation::{Ablation, Outcome, StudyResult, VariantResult};
 pub use data::{
     AttentionMap, AttentionSample, Confusion, Energy, Epoch, FiringRates, Image, LayerEnergy,
     LayerRates, LayerSpikes, Report, Run, Sample, SpikeRaster, Version,
@@ -50,4 +52,9 @@ pub use data::{
 /// The whole report as one HTML document, UTF-8, with inline CSS and SVG.
 pub fn render(report: &Report) -> String {
     page::document(report)
+}
+
+/// The report of an ablation as one HTML document, likewise.
+pub fn render_ablation(ablation: &Ablation) -> String {
+    ablation.document()
 }

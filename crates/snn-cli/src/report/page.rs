@@ -15,11 +15,16 @@ struct Section {
 
 /// The whole document, with a line break at its end.
 pub(super) fn document(report: &Report) -> String {
-    let html = Element::new("html").set("lang", "en").child(head(report)).child(body(report));
+    html(&summary::title(&report.run), body(report))
+}
+
+/// A document of this title and `body`.
+pub(super) fn html(title: &str, body: Element) -> String {
+    let html = Element::new("html").set("lang", "en").child(head(title)).child(body);
     format!("<!DOCTYPE html>\n{html}\n")
 }
 
-fn head(report: &Report) -> Element {
+fn head(title: &str) -> Element {
     let meta = |name: &'static str, content: &str| {
         Element::new("meta").set("name", name).set("content", content)
     };
@@ -33,7 +38,7 @@ fn head(report: &Report) -> Element {
         )
         .child(meta("viewport", "width=device-width, initial-scale=1"))
         .child(meta("color-scheme", "light dark"))
-        .child(Element::new("title").text(summary::title(&report.run)))
+        .child(Element::new("title").text(title))
         .child(Element::new("style").text(style::sheet()))
 }
 
@@ -52,12 +57,17 @@ fn body(report: &Report) -> Element {
     Element::new("body").child(svg::shared()).child(main)
 }
 
-fn show(section: Section) -> Element {
+fn show(Section { id, title, lead, body }: Section) -> Element {
+    section(id, title, lead, body)
+}
+
+/// A part of the page under a heading; `lead` says how to read it.
+pub(super) fn section(id: &str, title: &str, lead: &str, body: Vec<Element>) -> Element {
     Element::new("section")
-        .set("id", section.id)
-        .child(Element::new("h2").text(section.title))
-        .child(Element::new("p").class("lead").text(section.lead))
-        .children(section.body)
+        .set("id", id)
+        .child(Element::new("h2").text(title))
+        .child(Element::new("p").class("lead").text(lead))
+        .children(body)
 }
 
 fn sections(report: &Report) -> Vec<Section> {

@@ -20,6 +20,7 @@ embed![
     "digits-efficient",
     "mnist",
     "fashion-mnist",
+    "fashion-mnist-efficient",
     "cifar10",
     "cifar100",
     "tiny-imagenet",
