@@ -1,4 +1,4 @@
-use snn_models::Preset;
+use snn_models::{Config, Preset};
 use toml::Table;
 
 use super::{
@@ -20,10 +20,16 @@ pub(crate) struct Family {
     pub tensors: Shapes,
 }
 
+/// The networks of the zoo that other people published: of our own, no checkpoint needs importing.
+pub(crate) fn of_authors() -> Vec<Preset> {
+    let ours = |preset: &Preset| matches!(preset.config, Config::EfficientSpikingTransformer(_));
+    Preset::all().into_iter().filter(|preset| !ours(preset)).collect()
+}
+
 /// The published networks by family, in the order of the zoo.
 pub(crate) fn families() -> Vec<Family> {
     let mut families: Vec<Family> = Vec::new();
-    let mut presets = Preset::all();
+    let mut presets = of_authors();
     // The smallest of each family comes first and stays its template.
     presets.sort_by_key(|preset| preset.parameters);
     for preset in presets {
