@@ -101,13 +101,16 @@ impl Ablation {
                 let firing = variant.spread(|o| o.firing_rate).mean;
                 let energy = variant.spread(|o| o.energy_pj).mean;
                 lines.push(format!(
-                    "  {:32}  {:5.2} ± {:4.2} %  firing {:4.1} %  energy {:7.3} uJ  sync {:4.1} %",
+                    "  {:32}  {:5.2} ± {:4.2} %  firing {:4.1} %  energy {:7.3} uJ  sync {:>4}",
                     variant.name,
                     100.0 * accuracy.mean,
                     100.0 * accuracy.deviation,
                     100.0 * firing,
                     energy / 1e6,
-                    100.0 * variant.synchrony(),
+                    match variant.synchrony() {
+                        rate if rate.is_finite() => format!("{:4.1} %", 100.0 * rate),
+                        _ => "none".into(),
+                    },
                 ));
             }
         }
