@@ -68,6 +68,7 @@ impl Config {
     /// fit it.
     pub fn build<B: Backend>(&self, from: &Builder<'_, B>) -> Result<Attention<B>, LoadError> {
         let Self { dim, heads, bits, points, qkv_bias, bias } = *self;
+        positive("dim", dim)?;
         positive("bits", bits)?;
         positive("points", points)?;
         divisor("heads", heads, dim)?;

@@ -8,7 +8,11 @@ use snn_attn::{
     codes::{Bias, LshCache, LshConfig, Measure, SpikeWindow, Synchrony},
 };
 use snn_core::{Backend, LoadError, Signal, Tensor, Weights, neuron::SIGN};
-use snn_hash::{BitCodes, lsh::Hyperplanes, temporal_difference};
+use snn_hash::{
+    BitCodes,
+    lsh::{Hyperplanes, MOST_BITS},
+    temporal_difference,
+};
 
 use super::{
     Comparison, Difference, GoldenError,
@@ -38,21 +42,32 @@ impl CodesRecording {
         let meta = Metadata { path, file: &file };
         let kind = match file.metadata.get("system").map(String::as_str) {
             Some("ecoformer-hash") => Kind::Ecoformer,
-            Some("multi-scale-hash") => Kind::MultiScale {
-                bits: meta.parsed("bits", "a list of numbers of bits")?,
-                bandwidths: meta.parsed("bandwidth_multipliers", "a list of numbers")?,
-                keep: meta.parsed("topk", "a number of keys, at least 1")?,
-            },
+            Some("multi-scale-hash") => {
+                let bits: Vec<usize> = meta.parsed("bits", "a list of numbers of bits")?;
+                if bits.is_empty() {
+                    return Err(meta.wrong("bits", "at least one number of bits"));
+                }
+                let expected = "a number for each number of bits";
+                let bandwidths: Vec<f64> = meta.parsed("bandwidth_multipliers", expected)?;
+                if bandwidths.len() != bits.len() {
+                    return Err(meta.wrong("bandwidth_multipliers", expected));
+                }
+                let keep = meta.parsed("topk", "a number of keys, at least 1")?;
+                Kind::MultiScale { bits, bandwidths, keep }
+            }
             Some("temporal-alignment") => {
                 Kind::Alignment { window: meta.parsed("window", "a number of steps, at least 1")? }
             }
-            _ => Kind::Sampled {
-                config: LshConfig {
-                    sink: meta.parsed("sink", "a number of tokens")?,
-                    local: meta.parsed("window", "a number of tokens")?,
-                },
-                tables_of: meta.parsed::<NonZeroUsize>("K", "bits of a table, at least 1")?.get(),
-            },
+            _ => {
+                let expected = "bits of a table, 1 to 16";
+                let tables_of: usize = meta.parsed("K", expected)?;
+                if !(1..=MOST_BITS).contains(&tables_of) {
+                    return Err(meta.wrong("K", expected));
+                }
+                let sink = meta.parsed("sink", "a number of tokens")?;
+                let local = meta.parsed("window", "a number of tokens")?;
+                Kind::Sampled { config: LshConfig { sink, local }, tables_of }
+            }
         };
         Ok(Self { file, kind })
     }
@@ -209,8 +224,8 @@ impl CodesRecording {
         let mut coincidence = ArrayD::zeros(whole.to_vec());
         let mut matches = coincidence.clone();
         for (b, h) in (0..samples).flat_map(|b| (0..heads).map(move |h| (b, h))) {
-            let mut some = SpikeWindow::new(window, [tokens, tokens], bits);
-            let mut all = SpikeWindow::new(steps.max(1), [tokens, tokens], bits);
+            let mut some = SpikeWindow::new(window.min(steps), [tokens, tokens], bits);
+            let mut all = SpikeWindow::new(steps, [tokens, tokens], bits);
             for t in 0..steps {
                 let (q, k, moved) =
                     (packed(&q, t, b, h), packed(&k, t, b, h), packed(&delayed, t, b, h));
@@ -344,11 +359,16 @@ impl Metadata<'_> {
     ) -> Result<T, GoldenError> {
         let text = self.file.metadata.get(key);
         let value = text.and_then(|text| serde_json::from_str(text).ok());
-        value.ok_or_else(|| GoldenError::Metadata {
+        value.ok_or_else(|| self.wrong(key, expected))
+    }
+
+    fn wrong(&self, key: &'static str, expected: &str) -> GoldenError {
+        let text = self.file.metadata.get(key);
+        GoldenError::Metadata {
             path: self.path.into(),
             key,
             found: text.map_or("missing".into(), |text| format!("`{text}`")),
             expected: expected.into(),
-        })
+        }
     }
 }

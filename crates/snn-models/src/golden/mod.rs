@@ -43,7 +43,7 @@ impl Recording {
     /// # Errors
     /// [`GoldenError`] if it cannot be read or describes nothing of ours.
     pub fn load(path: &Path) -> Result<Self, GoldenError> {
-        let file = Weights::load(path)?;
+        let file = read(path)?;
         match file.metadata.get("system").map(String::as_str) {
             Some("a-xnor") => Ok(Self::Xnor(Similarities::new(file))),
             Some("wta-attention") => {
@@ -112,11 +112,27 @@ pub enum GoldenError {
         /// What should.
         expected: String,
     },
+    /// A tensor has no numbers.
+    #[error("{}: tensor `{name}` is empty, expected numbers", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+    },
     /// It lacks a recorded tensor.
     #[error("golden file holds no tensor `{name}`")]
     Missing {
         /// The tensor.
         name: String,
+    },
+    /// A tensor of spikes or levels holds something else.
+    #[error("golden file: tensor `{name}` holds {found}, expected whole numbers from 0 to 255")]
+    Level {
+        /// The tensor.
+        name: String,
+        /// What it holds.
+        found: f32,
     },
     /// A tensor has other axes than expected.
     #[error("golden file: tensor `{name}` has {found} axes, expected {expected}")]
@@ -136,7 +152,7 @@ impl Golden {
     /// # Errors
     /// [`GoldenError`] if it cannot be read or describes no system of ours.
     pub fn load(path: &Path) -> Result<Self, GoldenError> {
-        Self::new(path, Weights::load(path)?)
+        Self::new(path, read(path)?)
     }
 
     fn new(path: &Path, file: Weights) -> Result<Self, GoldenError> {
@@ -222,6 +238,15 @@ impl Golden {
             &self.config,
             Config::Spikformer(config) if config.variant == spikformer::Variant::Cifar
         )
+    }
+}
+
+/// The tensors of a golden file; none of them is empty.
+fn read(path: &Path) -> Result<Weights, GoldenError> {
+    let file = Weights::load(path)?;
+    match file.tensors.iter().find(|(_, tensor)| tensor.shape().contains(&0)) {
+        Some((name, _)) => Err(GoldenError::Empty { path: path.into(), name: name.clone() }),
+        None => Ok(file),
     }
 }
 

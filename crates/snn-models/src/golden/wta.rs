@@ -86,7 +86,12 @@ impl WinnerTakeAllRecording {
     }
 
     fn counts(&self, name: &str, shape: &[usize]) -> Result<ArrayD<u32>, GoldenError> {
-        Ok(self.shaped(name, shape)?.to_f32().mapv(|x| x as u32))
+        let values = self.shaped(name, shape)?.to_f32();
+        let is_level = |x: f32| (0.0..=f32::from(u8::MAX)).contains(&x) && x.fract() == 0.0;
+        match values.iter().find(|&&x| !is_level(x)) {
+            Some(&found) => Err(GoldenError::Level { name: name.into(), found }),
+            None => Ok(values.mapv(|x| x as u32)),
+        }
     }
 }
 

@@ -22,6 +22,7 @@ mod distill;
 mod error;
 mod evaluate;
 mod folder;
+mod learner;
 mod metrics;
 mod overrides;
 mod preset;

@@ -9,26 +9,20 @@ use snn_models::{Frames, Network};
 use tch::Tensor;
 
 use super::{
-    Config, Metrics, PrecisionConfig, RunError, RunFolder, checkpoint::Checkpoint, codes::Codes,
-    distill::Teacher, evaluate, scale::LossScale,
+    Config, Metrics, PrecisionConfig, RunError, RunFolder, codes::Codes, distill::Teacher,
+    evaluate, learner::Learner, scale::LossScale,
 };
-use crate::{
-    optim::{Optimizer, clip_grad_norm},
-    torch::{Precision, Torch, device},
-};
+use crate::{optim::clip_grad_norm, torch::Torch};
 
 /// A network with all that its training needs.
 pub struct Trainer {
     config: Config,
-    backend: Torch,
-    network: Box<dyn Network<Torch>>,
-    optimizer: Box<dyn Optimizer>,
+    learner: Learner<Box<dyn Network<Torch>>>,
     /// Of the loss in mixed precision; a run that goes on finds its factor again.
     scale: Option<LossScale>,
     teacher: Option<Teacher>,
     train: Loader,
     test: Loader,
-    metrics: Vec<Metrics>,
 }
 
 /// Told how training goes.
@@ -69,9 +63,7 @@ impl Trainer {
     /// # Errors
     /// [`RunError`] if the parts of the configuration do not fit each other or the data.
     pub fn new(config: Config, data: &Sources) -> Result<Self, RunError> {
-        let backend = Torch::new(device(&config.device)?, Precision::Single)?;
-        let (network, _) = config.model.draw(&backend, config.seed)?;
-        Self::assemble(config, data, backend, network)
+        Self::begin(config, data, None)
     }
 
     /// The network of the newest checkpoint in `folder`, or a fresh one if there is none.
@@ -79,24 +71,17 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::new`], and if the checkpoint is damaged or of another configuration.
     pub fn resume(config: Config, data: &Sources, folder: &RunFolder) -> Result<Self, RunError> {
-        let Some(checkpoint) = Checkpoint::load(folder)? else {
-            return Self::new(config, data);
-        };
-        let unfit = |source| RunError::Checkpoint { path: Checkpoint::path(folder), source };
-        let backend = Torch::new(device(&config.device)?, Precision::Single)?;
-        let network = config.model.load(&backend, &checkpoint.model).map_err(unfit)?;
-        let mut trainer = Self::assemble(config, data, backend, network)?;
-        trainer.optimizer.restore(&checkpoint.optimizer).map_err(unfit)?;
-        trainer.metrics = checkpoint.metrics;
-        Ok(trainer)
+        Self::begin(config, data, Some(folder))
     }
 
-    fn assemble(
-        config: Config,
-        data: &Sources,
-        backend: Torch,
-        network: Box<dyn Network<Torch>>,
-    ) -> Result<Self, RunError> {
+    fn begin(config: Config, data: &Sources, folder: Option<&RunFolder>) -> Result<Self, RunError> {
+        let learner = Learner::begin(
+            folder,
+            &config.device,
+            &config.optimizer,
+            |backend| config.model.draw(backend, config.seed),
+            |backend, weights| config.model.load(backend, weights),
+        )?;
         check(&config, data)?;
         if config.threads > 0 {
             tch::set_num_threads(config.threads.into());
@@ -111,18 +96,16 @@ impl Trainer {
             ..loader
         };
         let train = Loader::new(Arc::clone(&data.train), loader)?;
-        let optimizer = config.optimizer.build(backend.parameters());
         let mixed = config.precision == PrecisionConfig::Mixed;
         let scale = mixed.then(LossScale::default);
-        let open = |teacher| Teacher::open(teacher, &config.model, backend.device());
+        let open = |teacher| Teacher::open(teacher, &config.model, learner.backend.device());
         let teacher = config.distill.as_ref().map(open).transpose()?;
-        let metrics = Vec::new();
-        Ok(Self { config, backend, network, optimizer, scale, teacher, train, test, metrics })
+        Ok(Self { config, learner, scale, teacher, train, test })
     }
 
     /// What every finished epoch brought.
     pub fn metrics(&self) -> &[Metrics] {
-        &self.metrics
+        &self.learner.metrics
     }
 
     /// Trains up to the last epoch. After each, everything is in `folder`.
@@ -131,13 +114,14 @@ impl Trainer {
     /// [`RunError::Diverged`]; [`RunError::Write`]; [`RunError::Data`]. The folder then holds the
     /// last epoch that ended.
     pub fn run(&mut self, folder: &RunFolder, watch: &mut dyn Watch) -> Result<(), RunError> {
-        while self.metrics.len() < self.config.epochs {
+        while self.learner.metrics.len() < self.config.epochs {
             let start = Instant::now();
             let trained = self.epoch(watch)?;
             let seconds = start.elapsed();
-            let tested = evaluate::evaluate(&self.backend, &*self.network, &self.test)?;
+            let tested =
+                evaluate::evaluate(&self.learner.backend, &*self.learner.network, &self.test)?;
             let metrics = Metrics {
-                epoch: self.metrics.len() + 1,
+                epoch: self.learner.metrics.len() + 1,
                 train_loss: trained.loss / trained.images,
                 train_accuracy: trained.right / trained.images,
                 test_loss: tested.loss,
@@ -146,21 +130,14 @@ impl Trainer {
                 images_per_s: trained.images / seconds.as_secs_f64(),
                 seconds: start.elapsed().as_secs_f64(),
             };
-            self.metrics.push(metrics.clone());
-            let checkpoint = Checkpoint {
-                metrics: self.metrics.clone(),
-                model: self.backend.weights(),
-                optimizer: self.optimizer.state(),
-            };
-            checkpoint.save(folder)?;
-            watch.epoch(&metrics);
+            self.learner.end_epoch(metrics, folder, watch)?;
         }
         Ok(())
     }
 
     /// One time through the training images.
     fn epoch(&mut self, watch: &mut dyn Watch) -> Result<Sums, RunError> {
-        let epoch = self.metrics.len();
+        let epoch = self.learner.metrics.len();
         let schedule = self.config.schedule.cosine(self.config.epochs);
         let steps = self.train.len();
         let start = Instant::now();
@@ -198,18 +175,18 @@ impl Trainer {
         lr: f64,
         rates: Option<&mut Rates>,
     ) -> Result<(f64, f64), RunError> {
-        let input = Frames::new(&self.backend, &batch.inputs);
-        let targets = evaluate::targets(&self.backend, batch);
+        let input = Frames::new(&self.learner.backend, &batch.inputs);
+        let targets = evaluate::targets(&self.learner.backend, batch);
         let mut attentions = self.teacher.as_ref().and_then(Teacher::attentions);
         let mut codes = self.config.codes.map(Codes::new);
         let (logits, loss) = tch::autocast(self.scale.is_some(), || {
             let watched = rates.is_some() || attentions.is_some() || codes.is_some();
             let mut probe = (rates, (attentions.as_mut(), codes.as_mut()));
-            let mut pass = Pass::train(&self.backend);
+            let mut pass = Pass::train(&self.learner.backend);
             if watched {
                 pass = pass.with_probe(&mut probe);
             }
-            let (logits, second) = self.network.heads(&mut pass, &input);
+            let (logits, second) = self.learner.network.heads(&mut pass, &input);
             let loss = self.config.loss.of(logits.tensor(), &targets).map(|loss| {
                 let Some(teacher) = &self.teacher else { return loss };
                 let learner = second.as_ref().unwrap_or(&logits);
@@ -223,13 +200,13 @@ impl Trainer {
         if value.is_finite() {
             self.update(&loss, lr);
         }
-        Ok((value, evaluate::right(&self.backend, &logits, batch)))
+        Ok((value, evaluate::right(&self.learner.backend, &logits, batch)))
     }
 
     /// Moves the weights down the gradient of `loss`.
     fn update(&mut self, loss: &Tensor, lr: f64) {
-        self.optimizer.zero_grad();
-        let parameters = self.backend.parameters();
+        self.learner.optimizer.zero_grad();
+        let parameters = self.learner.backend.parameters();
         match &mut self.scale {
             None => loss.backward(),
             Some(scale) => {
@@ -242,7 +219,7 @@ impl Trainer {
         if let Some(norm) = self.config.clip {
             clip_grad_norm(&parameters, norm);
         }
-        self.optimizer.step(lr);
+        self.learner.optimizer.step(lr);
     }
 }
 

@@ -7,12 +7,12 @@ use snn_models::wta_spikingformer::{Tokens, WtaSpikingformer};
 use tch::{Kind, Reduction, Tensor};
 
 use super::{
-    super::{Metrics, Progress, RunError, RunFolder, Watch, checkpoint::Checkpoint},
+    super::{Metrics, Progress, RunError, RunFolder, Watch, learner::Learner},
     Config,
 };
 use crate::{
-    optim::{Optimizer, clip_grad_norm},
-    torch::{Precision, Torch, device, to_torch},
+    optim::clip_grad_norm,
+    torch::{Torch, to_torch},
 };
 
 /// Steps from one that is watched for its firing rates to the next.
@@ -21,11 +21,8 @@ const WATCHED: usize = 8;
 /// A language model with all that its training needs.
 pub struct Trainer {
     config: Config,
-    backend: Torch,
-    network: WtaSpikingformer<Torch>,
-    optimizer: Box<dyn Optimizer>,
+    learner: Learner<WtaSpikingformer<Torch>>,
     data: TextSet,
-    metrics: Vec<Metrics>,
 }
 
 impl Trainer {
@@ -34,9 +31,7 @@ impl Trainer {
     /// # Errors
     /// [`RunError`] if the parts of the configuration do not fit each other or the text.
     pub fn new(config: Config, data: TextSet) -> Result<Self, RunError> {
-        let backend = Torch::new(device(&config.device)?, Precision::Single)?;
-        let (network, _) = config.model.draw(&backend, config.seed)?;
-        Self::assemble(config, data, backend, network)
+        Self::begin(config, data, None)
     }
 
     /// The network of the newest checkpoint in `folder`, or a fresh one if there is none.
@@ -44,24 +39,17 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::new`], and if the checkpoint is damaged or of another configuration.
     pub fn resume(config: Config, data: TextSet, folder: &RunFolder) -> Result<Self, RunError> {
-        let Some(checkpoint) = Checkpoint::load(folder)? else {
-            return Self::new(config, data);
-        };
-        let unfit = |source| RunError::Checkpoint { path: Checkpoint::path(folder), source };
-        let backend = Torch::new(device(&config.device)?, Precision::Single)?;
-        let network = config.model.load(&backend, &checkpoint.model).map_err(unfit)?;
-        let mut trainer = Self::assemble(config, data, backend, network)?;
-        trainer.optimizer.restore(&checkpoint.optimizer).map_err(unfit)?;
-        trainer.metrics = checkpoint.metrics;
-        Ok(trainer)
+        Self::begin(config, data, Some(folder))
     }
 
-    fn assemble(
-        config: Config,
-        data: TextSet,
-        backend: Torch,
-        network: WtaSpikingformer<Torch>,
-    ) -> Result<Self, RunError> {
+    fn begin(config: Config, data: TextSet, folder: Option<&RunFolder>) -> Result<Self, RunError> {
+        let learner = Learner::begin(
+            folder,
+            &config.device,
+            &config.optimizer,
+            |backend| config.model.draw(backend, config.seed),
+            |backend, weights| config.model.load(backend, weights),
+        )?;
         // Windows may begin one later, so that there is one fewer.
         let (batch, images) = (config.batch, data.train.len().saturating_sub(1));
         if batch > images {
@@ -70,13 +58,12 @@ impl Trainer {
         if config.threads > 0 {
             tch::set_num_threads(config.threads.into());
         }
-        let optimizer = config.optimizer.build(backend.parameters());
-        Ok(Self { config, backend, network, optimizer, data, metrics: Vec::new() })
+        Ok(Self { config, learner, data })
     }
 
     /// What every finished epoch brought.
     pub fn metrics(&self) -> &[Metrics] {
-        &self.metrics
+        &self.learner.metrics
     }
 
     /// Trains up to the last epoch. After each, everything is in `folder`.
@@ -85,14 +72,14 @@ impl Trainer {
     /// [`RunError::Diverged`]; [`RunError::Write`]. The folder then holds the last epoch that
     /// ended.
     pub fn run(&mut self, folder: &RunFolder, watch: &mut dyn Watch) -> Result<(), RunError> {
-        while self.metrics.len() < self.config.epochs {
+        while self.learner.metrics.len() < self.config.epochs {
             let start = Instant::now();
             let (trained, texts) = self.epoch(watch)?;
             let seconds = start.elapsed();
             let mut rates = Rates::new();
             let tested = tch::no_grad(|| self.test(&mut rates))?;
             let metrics = Metrics {
-                epoch: self.metrics.len() + 1,
+                epoch: self.learner.metrics.len() + 1,
                 train_loss: trained.loss(),
                 train_accuracy: trained.accuracy(),
                 test_loss: tested.loss(),
@@ -101,14 +88,7 @@ impl Trainer {
                 images_per_s: texts / seconds.as_secs_f64(),
                 seconds: start.elapsed().as_secs_f64(),
             };
-            self.metrics.push(metrics.clone());
-            let checkpoint = Checkpoint {
-                metrics: self.metrics.clone(),
-                model: self.backend.weights(),
-                optimizer: self.optimizer.state(),
-            };
-            checkpoint.save(folder)?;
-            watch.epoch(&metrics);
+            self.learner.end_epoch(metrics, folder, watch)?;
         }
         Ok(())
     }
@@ -116,7 +96,7 @@ impl Trainer {
     /// One time through the training text; gives the number of windows or texts too.
     fn epoch(&mut self, watch: &mut dyn Watch) -> Result<(Score, f64), RunError> {
         let Config { seed, batch, epochs, .. } = self.config;
-        let epoch = self.metrics.len();
+        let epoch = self.learner.metrics.len();
         let schedule = self.config.schedule.cosine(epochs);
         let batches = self.data.train.shuffled(seed, epoch as u64, batch);
         let (start, steps) = (Instant::now(), batches.len());
@@ -124,11 +104,11 @@ impl Trainer {
         for (step, batch) in batches.iter().enumerate() {
             let lr = schedule.at(epoch as f64 + step as f64 / steps as f64);
             let mut watched = (step % WATCHED == 0).then_some(&mut rates);
-            let mut pass = Pass::train(&self.backend);
+            let mut pass = Pass::train(&self.learner.backend);
             if watched.is_some() {
                 pass = pass.with_probe(&mut watched);
             }
-            let (loss, score) = score(&self.backend, &self.network, pass, batch)?;
+            let (loss, score) = score(&self.learner.backend, &self.learner.network, pass, batch)?;
             let value = score.loss();
             if !value.is_finite() {
                 return Err(RunError::Diverged {
@@ -138,12 +118,12 @@ impl Trainer {
                     lr,
                 });
             }
-            self.optimizer.zero_grad();
+            self.learner.optimizer.zero_grad();
             loss.backward();
             if let Some(norm) = self.config.clip {
-                clip_grad_norm(&self.backend.parameters(), norm);
+                clip_grad_norm(&self.learner.backend.parameters(), norm);
             }
-            self.optimizer.step(lr);
+            self.learner.optimizer.step(lr);
             sum.add(&score);
             texts += batch.ids.nrows() as f64;
             let spent = start.elapsed().max(Duration::from_nanos(1));
@@ -164,8 +144,8 @@ impl Trainer {
     fn test(&self, rates: &mut Rates) -> Result<Score, RunError> {
         let mut sum = Score::default();
         for batch in self.data.test.in_order(self.config.batch) {
-            let pass = Pass::new(&self.backend).with_probe(rates);
-            sum.add(&score(&self.backend, &self.network, pass, &batch)?.1);
+            let pass = Pass::new(&self.learner.backend).with_probe(rates);
+            sum.add(&score(&self.learner.backend, &self.learner.network, pass, &batch)?.1);
         }
         Ok(sum)
     }

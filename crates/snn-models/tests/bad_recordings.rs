@@ -1,0 +1,186 @@
+//! Golden files that somebody else made, or broke: an error, never a panic.
+
+use ndarray::{ArrayD, IxDyn};
+use proptest::{collection::vec, prelude::*, sample::select};
+use snn_core::{Reference, Tensor, Weights};
+use snn_models::golden::Recording;
+
+/// A kind of recording: metadata, and the axes of its tensors by letter.
+type Kind = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static [(&'static str, &'static str)],
+);
+
+const KINDS: [Kind; 6] = [
+    (
+        "a-xnor",
+        &[],
+        &[
+            ("d2.r0.q", "n2"),
+            ("d2.r0.k", "m2"),
+            ("d2.r0.a0.5", "nm"),
+            ("attn.q", "tbhnd"),
+            ("attn.k", "tbhnd"),
+            ("attn.v", "tbhnd"),
+            ("attn.a_per_head", "h"),
+            ("attn.similarity", "tbhnn"),
+            ("attn.output_scaled_0p125", "tbhnd"),
+            ("grad.upstream", "tbhnn"),
+            ("grad.a", "h"),
+            ("grad.q", "tbhnd"),
+            ("grad.k", "tbhnd"),
+        ],
+    ),
+    (
+        "wta-attention",
+        &[("k", "2")],
+        &[
+            ("q", "tbhnd"),
+            ("k", "tbhnd"),
+            ("v", "tbhnd"),
+            ("key_valid", "bn"),
+            ("attn_wta", "tbhnn"),
+            ("attn_wta_causal", "tbhnn"),
+            ("attn_topk", "tbhnn"),
+            ("attn_topk_causal", "tbhnn"),
+            ("attn_wta_no_zero_rule", "tbhnn"),
+            ("out_wta", "tbhnd"),
+            ("out_wta_causal", "tbhnd"),
+            ("out_topk", "tbhnd"),
+            ("out_topk_causal", "tbhnd"),
+            ("out_wta_spikes", "tbhnd"),
+        ],
+    ),
+    (
+        "ecoformer-hash",
+        &[],
+        &[
+            ("x", "bhnd"),
+            ("v", "bhnd"),
+            ("anchor", "1hmd"),
+            ("mvec", "1h1m"),
+            ("A_trained", "hrm"),
+            ("pre_sign", "bhnr"),
+            ("codes", "bhnr"),
+            ("attn_out_official", "bhnd"),
+            ("attn_out_paper", "bhnd"),
+        ],
+    ),
+    (
+        "multi-scale-hash",
+        &[("bits", "[2]"), ("bandwidth_multipliers", "[1.0]"), ("topk", "1")],
+        &[
+            ("q", "bhnd"),
+            ("k", "bhkd"),
+            ("v", "bhkd"),
+            ("anchor", "1hmd"),
+            ("scale_logits", "1"),
+            ("s0.mvec", "1h1m"),
+            ("s0.A", "h2m"),
+            ("s0.pre_q", "bhn2"),
+            ("s0.pre_k", "bhk2"),
+            ("s0.code_q", "bhn2"),
+            ("s0.code_k", "bhk2"),
+            ("attn_out", "bhnd"),
+            ("attn_out_topk", "bhnd"),
+        ],
+    ),
+    (
+        "temporal-alignment",
+        &[("window", "3")],
+        &[
+            ("q", "tbhnr"),
+            ("k", "tbhnr"),
+            ("delta", "hr"),
+            ("k_hard_shift", "tbhnr"),
+            ("temporal_difference", "tbhnR"),
+            ("sync_before", "1"),
+            ("sync_after", "1"),
+            ("window_coincidence_w3", "tbhnn"),
+            ("coincidence", "bhnn"),
+            ("xnor_match", "bhnn"),
+        ],
+    ),
+    (
+        "lsh-attention",
+        &[("K", "2"), ("sink", "1"), ("window", "1")],
+        &[
+            ("query", "1h1d"),
+            ("keys", "1hnd"),
+            ("values", "1hnd"),
+            ("new_key", "1h1d"),
+            ("new_value", "1h1d"),
+            ("hash_matrix", "1hd2"),
+            ("out_lsh", "1h1d"),
+        ],
+    ),
+];
+
+/// Lengths of the axes that letters stand for; digits stand for themselves.
+fn shape(axes: &str, sizes: &[usize]) -> Vec<usize> {
+    let length = |axis: char| match axis {
+        '0'..='9' => axis as usize - '0' as usize,
+        'R' => 2 * sizes["bhndmrkt".find('r').unwrap()],
+        letter => sizes["bhndmrkt".find(letter).unwrap()],
+    };
+    axes.chars().map(length).collect()
+}
+
+fn recording(kind: &Kind, sizes: &[usize], value: f32) -> Weights {
+    let (system, metadata, tensors) = *kind;
+    let mut file = Weights::default();
+    for (key, value) in metadata.iter().chain(&[("system", system)]) {
+        file.metadata.insert((*key).into(), (*value).into());
+    }
+    for (i, (name, axes)) in tensors.iter().enumerate() {
+        let values = ArrayD::from_elem(IxDyn(&shape(axes, sizes)), value * (i + 1) as f32);
+        file.insert(*name, Tensor::F32(values));
+    }
+    file
+}
+
+fn look(file: &Weights) -> Result<usize, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.safetensors");
+    file.save(&path).unwrap();
+    let recording = Recording::load(&path).map_err(|e| e.to_string())?;
+    let compared = recording.compare(&Reference::<f64>::new()).map_err(|e| e.to_string())?;
+    Ok(compared.differences.len())
+}
+
+#[test]
+fn what_fits_is_compared() {
+    for kind in &KINDS {
+        assert!(look(&recording(kind, &[1, 2, 3, 2, 2, 2, 3, 4], 1.0)).unwrap() > 0, "{}", kind.0);
+    }
+}
+
+proptest! {
+    /// Any lengths, one tensor of another shape, one entry of metadata with another text.
+    #[test]
+    fn nothing_panics(
+        kind in select(&KINDS[..]),
+        sizes in vec(0..4usize, 8),
+        value in select(&[0.0, 0.5, 1.0, 9.0, -3.0, f32::NAN, f32::INFINITY][..]),
+        other in any::<prop::sample::Index>(),
+        axes in prop::option::of(vec(0..4usize, 0..6)),
+        key in any::<prop::sample::Index>(),
+        text in prop::option::of(select(&[
+            "", "0", "-1", "1", "17", "64", "18446744073709551615", "[]", "[0]", "[1, 2]", "[1e9]", "x",
+        ][..])),
+    ) {
+        let mut file = recording(&kind, &sizes, value);
+        if let Some(axes) = axes {
+            let name = other.get(kind.2).0;
+            file.insert(name, Tensor::F32(ArrayD::from_elem(IxDyn(&axes), value)));
+        }
+        if let (Some(text), false) = (text, kind.1.is_empty()) {
+            file.metadata.insert(key.get(kind.1).0.into(), text.into());
+        }
+        if let Err(message) = look(&file) {
+            prop_assert_eq!(message.lines().count(), 1);
+            prop_assert!(message.contains('`'), "{}", message);
+        }
+    }
+}
