@@ -31,6 +31,8 @@
 pub mod backend;
 pub mod encode;
 pub mod files;
+#[cfg(feature = "proptest")]
+pub mod laws;
 pub mod layer;
 pub mod map;
 pub mod neuron;

@@ -4,22 +4,9 @@ use ndarray::{ArrayD, Axis, Slice};
 use proptest::prelude::*;
 use snn_core::{
     Backend, Builder, IntegerNeuron, Neuron, Pass, Reference, State,
+    laws::neurons,
     neuron::{Charge, Reset, Rounding, Surrogate},
 };
-
-fn neurons() -> impl Strategy<Value = Neuron> {
-    let charge = prop_oneof![
-        Just(Charge::Integrate),
-        (1.0..5.0, any::<bool>()).prop_map(|(tau, decay_input)| Charge::Leaky { tau, decay_input }),
-    ];
-    let reset = prop_oneof![Just(Reset::Soft), (-0.5..0.2).prop_map(|to| Reset::Hard { to })];
-    (charge, 0.3..2.0, reset).prop_map(|(charge, threshold, reset)| Neuron {
-        charge,
-        threshold,
-        reset,
-        ..Neuron::lif(2.0)
-    })
-}
 
 fn currents() -> impl Strategy<Value = ArrayD<f32>> {
     (1usize..6, 1usize..5).prop_flat_map(|(t, n)| {
