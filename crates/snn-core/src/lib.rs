@@ -28,6 +28,7 @@
 //! ```
 #![warn(missing_docs)]
 
+pub mod analog;
 pub mod backend;
 pub mod encode;
 pub mod files;
@@ -40,6 +41,7 @@ pub mod outline;
 pub mod packed;
 pub mod pass;
 pub mod probe;
+pub mod quant;
 pub mod reference;
 pub mod tensor;
 pub mod unfold;

@@ -109,3 +109,22 @@ fn hashing_and_attention_on_codes() {
         }
     }
 }
+
+#[test]
+fn codes_in_time_and_weights_of_few_bits() {
+    let Some(folder) = folder() else { return };
+    for (name, compared) in [("mttfs-a", 5 + 3 * 5 + 2), ("log-quant-a", 9), ("nf4-a", 15)] {
+        let recording = Recording::load(&folder.join(name).with_extension("safetensors")).unwrap();
+        let comparison = recording.compare(&Reference::<f64>::new()).unwrap();
+        let failures: Vec<_> = comparison.failures().collect();
+        assert!(failures.is_empty(), "{name}: {failures:?}");
+        assert_eq!(comparison.differences.len(), compared, "{name}");
+        // What is looked up or counted is exact, and so is NF4 as a whole.
+        for d in &comparison.differences {
+            let sums = ["linear", "silent", "dequant_", "delta", "nested_offset", "nested_absmax2"];
+            let sums =
+                d.name.starts_with("nested_offset") || sums.iter().any(|s| d.name.starts_with(s));
+            assert!(d.greatest <= if sums { 1e-5 } else { 0.0 }, "{name}: {d:?}");
+        }
+    }
+}

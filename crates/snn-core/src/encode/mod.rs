@@ -1,15 +1,19 @@
 //! Encoders: from numbers to spikes over time.
 //!
-//! Every encoder takes intensities of any shape, each in `[0, 1]`, and gives a
-//! tensor with the T time steps in front. The same seed gives the same spikes
-//! on any machine and any number of threads.
+//! Encoders of intensities take them in any shape, each in `[0, 1]`, and give a
+//! tensor with the T time steps in front; the codes of [`ttfs`] take any finite
+//! number. The same seed gives the same spikes on any machine and any number of
+//! threads.
 
+mod analog;
 mod latency;
 mod phase;
 mod poisson;
+pub mod ttfs;
 
 use ndarray::{ArrayD, Axis};
 
+pub use analog::Analog;
 pub use latency::{Latency, LatencyCurve};
 pub use phase::Phase;
 pub use poisson::Poisson;

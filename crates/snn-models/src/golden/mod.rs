@@ -6,8 +6,11 @@
 //! output); its metadata names the `system`, the `variant` and the `config`.
 
 mod codes;
+mod file;
 mod heads;
+mod quant;
 mod recorded;
+mod ttfs;
 mod wta;
 mod xnor;
 
@@ -18,10 +21,16 @@ use std::{
 
 use ndarray::ArrayD;
 use snn_attn::Attend;
-use snn_core::{Event, Input, LoadError, Pass, Probe, Tensor, Weights};
+use snn_core::{
+    Event, Input, LoadError, Pass, Probe, Tensor, Weights, encode::ttfs::TtfsError,
+    quant::QuantError,
+};
 
 use self::recorded::Recorded;
-pub use self::{codes::CodesRecording, wta::WinnerTakeAllRecording, xnor::Similarities};
+pub use self::{
+    codes::CodesRecording, quant::QuantRecording, ttfs::TtfsRecording, wta::WinnerTakeAllRecording,
+    xnor::Similarities,
+};
 use crate::{network::Frames, spike_driven_transformer::SpikeMode, spikformer, zoo::Config};
 
 /// A golden file of any kind.
@@ -35,6 +44,10 @@ pub enum Recording {
     WinnerTakeAll(WinnerTakeAllRecording),
     /// Of hashing, and of attention on codes.
     Codes(CodesRecording),
+    /// Of masked time-to-first-spike codes.
+    Ttfs(TtfsRecording),
+    /// Of weights of few bits.
+    Quant(QuantRecording),
 }
 
 impl Recording {
@@ -52,6 +65,8 @@ impl Recording {
             Some(
                 "ecoformer-hash" | "multi-scale-hash" | "temporal-alignment" | "lsh-attention",
             ) => Ok(Self::Codes(CodesRecording::new(path, file)?)),
+            Some("mttfs") => Ok(Self::Ttfs(TtfsRecording::new(path, file)?)),
+            Some("log-quant" | "nf4") => Ok(Self::Quant(QuantRecording::new(path, file)?)),
             _ => Ok(Self::Network(Golden::new(path, file)?.into())),
         }
     }
@@ -66,6 +81,8 @@ impl Recording {
             Self::Xnor(similarities) => similarities.compare(backend),
             Self::WinnerTakeAll(recording) => recording.compare(backend),
             Self::Codes(recording) => recording.compare(backend),
+            Self::Ttfs(recording) => recording.compare(backend.name()),
+            Self::Quant(recording) => recording.compare(backend.name()),
         }
     }
 }
@@ -143,6 +160,22 @@ pub enum GoldenError {
         expected: usize,
         /// Axes that it has.
         found: usize,
+    },
+    /// A tensor cannot be coded in time.
+    #[error("golden file: tensor `{name}`: {source}")]
+    Ttfs {
+        /// The tensor.
+        name: String,
+        /// Why.
+        source: TtfsError,
+    },
+    /// A tensor cannot be quantised.
+    #[error("golden file: tensor `{name}`: {source}")]
+    Quant {
+        /// The tensor.
+        name: String,
+        /// Why.
+        source: QuantError,
     },
 }
 
