@@ -28,7 +28,7 @@ fn bench(
     threads: usize,
 ) {
     let recording = Recording::new(case, 1).unwrap();
-    let exact = agreement(&Packed::new(Precision::Exact), case, &recording).unwrap();
+    let (exact, _) = agreement(&Packed::new(Precision::Exact), case, &recording).unwrap();
     assert_eq!(exact.flipped, 0, "{} at {value}", case.name);
     let mut group = c.benchmark_group(group);
     group.sample_size(10).throughput(Throughput::Elements(batch as u64));

@@ -5,9 +5,10 @@
     python run.py models --rival NAME --case FILE --onnx FILE --batch N --threads N --answer FILE
     python run.py lif --rival NAME --case FILE --threads N --answer FILE
     python run.py hamming --rival NAME --case FILE --threads N --answer FILE
+    python run.py decode --rival NAME --case FILE --form wta|softmax --threads N --answer FILE
     python run.py attention --rival NAME --case FILE --heads N [--neuron] --threads N --answer FILE
 
-The last four serve: see `serve.py`.
+The last five serve: see `serve.py`.
 """
 import argparse
 import os
@@ -17,8 +18,8 @@ from serve import keep_memory, serve
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["check", "export", "models", "lif", "attention", "hamming"])
-    for text in ["rival", "case", "onnx", "answer"]:
+    parser.add_argument("command", choices=["check", "export", "models", "lif", "attention", "decode", "hamming"])
+    for text in ["rival", "case", "onnx", "form", "answer"]:
         parser.add_argument(f"--{text}")
     for number in ["batch", "threads", "heads"]:
         parser.add_argument(f"--{number}", type=int, default=1)
@@ -49,6 +50,10 @@ def main():
             from hamming import prepare
 
             return prepare(a.rival, a.case, a.threads)
+        if a.command == "decode":
+            from decode import prepare
+
+            return prepare(a.rival, a.case, a.form, a.threads)
         from attention import prepare
 
         return prepare(a.rival, a.case, a.heads, a.neuron, a.threads)

@@ -1,12 +1,13 @@
 //! Whether a network on a backend does what the reference does, spike by spike.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 use ndarray::ArrayD;
 use serde::Serialize;
 use snn_attn::Attend;
-use snn_core::{Backend, Event, Input, Pass, Probe, Reference};
+use snn_core::{
+    Backend, Event, Input, Pass, Probe, Reference,
+    probe::{self, Agreement},
+};
 use snn_models::{Frames, mean_logits};
 
 use crate::Case;
@@ -22,7 +23,7 @@ pub struct Recording {
     pub logits: ArrayD<f64>,
     /// What each synapse read, in the order of computation.
     pub synapses: Vec<Density>,
-    spikes: BTreeMap<String, Vec<bool>>,
+    spikes: probe::Recording,
 }
 
 /// How much of the input of a synapse is not zero.
@@ -38,19 +39,6 @@ pub struct Density {
     pub mean: f64,
 }
 
-/// How a backend differs from a [`Recording`].
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Agreement {
-    /// Spikes and silences that were compared.
-    pub compared: usize,
-    /// Those that differ.
-    pub flipped: usize,
-    /// Greatest difference of a logit.
-    pub logit_error: f64,
-    /// Layers with their share of flipped spikes, where there are any.
-    pub layers: Vec<(String, f64)>,
-}
-
 impl Recording {
     /// Runs the reference on the first `batch` images.
     ///
@@ -58,15 +46,15 @@ impl Recording {
     /// If there are fewer images, or the weights do not fit.
     pub fn new(case: &Case, batch: usize) -> Result<Self> {
         let oracle = Oracle::new();
-        let mut watch = Watch { batch, synapses: Vec::new(), spikes: BTreeMap::new() };
-        let logits = watched(&oracle, case, batch, &mut watch)?;
-        Ok(Self { batch, logits, synapses: watch.synapses, spikes: watch.spikes })
+        let (mut spikes, mut watch) =
+            (probe::Recording::default(), Densities { batch, of: Vec::new() });
+        let logits = watched(&oracle, case, batch, &mut (&mut spikes, &mut watch))?;
+        Ok(Self { batch, logits, synapses: watch.of, spikes })
     }
 
     /// Share of neurons that spike, over all layers, images and steps.
     pub fn rate(&self) -> f64 {
-        let all = || self.spikes.values().flatten();
-        all().filter(|&&spike| spike).count() as f64 / all().count() as f64
+        self.spikes.rate()
     }
 
     /// Multiply-accumulates of one image, were all of it dense.
@@ -81,7 +69,8 @@ impl Recording {
     }
 }
 
-/// Runs `backend` on the images of a recording and compares.
+/// Runs `backend` on the images of a recording: how its spikes differ, and the
+/// greatest difference of a logit.
 ///
 /// # Errors
 /// If the weights do not fit.
@@ -89,11 +78,10 @@ pub fn agreement<B: Attend + 'static>(
     backend: &B,
     case: &Case,
     recording: &Recording,
-) -> Result<Agreement> {
-    let mut compare = Compare { recording, found: Agreement::default() };
-    let logits = watched(backend, case, recording.batch, &mut compare)?;
-    let found = compare.found;
-    Ok(Agreement { logit_error: greatest_difference(&logits, &recording.logits), ..found })
+) -> Result<(Agreement, f64)> {
+    let mut found = Agreement::default();
+    let logits = watched(backend, case, recording.batch, &mut found.with(&recording.spikes))?;
+    Ok((found, greatest_difference(&logits, &recording.logits)))
 }
 
 /// Greatest difference of two arrays of equal shape; NaN if one holds a NaN.
@@ -114,54 +102,24 @@ fn watched<B: Attend + 'static>(
     Ok(backend.read(Input::Real(&mean_logits(backend, &logits))))
 }
 
-struct Watch {
+struct Densities {
     batch: usize,
-    synapses: Vec<Density>,
-    spikes: BTreeMap<String, Vec<bool>>,
+    of: Vec<Density>,
 }
 
-impl Probe<Oracle> for Watch {
+impl Probe<Oracle> for Densities {
     fn observe(&mut self, oracle: &Oracle, event: Event<'_, Oracle>) {
-        match event {
-            Event::Neuron { name, output, .. } => {
-                let spikes = oracle.read(output).iter().map(|&x| x != 0.0).collect();
-                self.spikes.insert(name.to_owned(), spikes);
-            }
-            Event::Synapse { name, map, input, repeats } => {
-                let steps = oracle.activity(input);
-                let total = |f: fn(&snn_core::Activity) -> f64| steps.iter().map(f).sum::<f64>();
-                let outputs: usize = map.output_shape(&input.shape()).iter().product();
-                let macs = outputs * map.fan_in() * repeats / self.batch;
-                let elements = total(|s| s.elements);
-                self.synapses.push(Density {
-                    name: name.to_owned(),
-                    macs: macs as f64,
-                    density: total(|s| s.nonzero) / elements,
-                    mean: total(|s| s.sum) / elements,
-                });
-            }
-            _ => {}
-        }
-    }
-}
-
-struct Compare<'a> {
-    recording: &'a Recording,
-    found: Agreement,
-}
-
-impl<B: Backend> Probe<B> for Compare<'_> {
-    fn observe(&mut self, backend: &B, event: Event<'_, B>) {
-        let Event::Neuron { name, output, .. } = event else { return };
-        let spikes = backend.read(output);
-        let expected = self.recording.spikes.get(name).map_or(&[][..], Vec::as_slice);
-        // A layer that the reference does not have differs in all of its spikes.
-        let same = spikes.iter().zip(expected).filter(|&(&a, &b)| (a != 0.0) == b).count();
-        let flipped = spikes.len() - same;
-        self.found.compared += spikes.len();
-        self.found.flipped += flipped;
-        if flipped > 0 {
-            self.found.layers.push((name.to_owned(), flipped as f64 / spikes.len() as f64));
-        }
+        let Event::Synapse { name, map, input, repeats } = event else { return };
+        let steps = oracle.activity(input);
+        let total = |f: fn(&snn_core::Activity) -> f64| steps.iter().map(f).sum::<f64>();
+        let outputs: usize = map.output_shape(&input.shape()).iter().product();
+        let macs = outputs * map.fan_in() * repeats / self.batch;
+        let elements = total(|s| s.elements);
+        self.of.push(Density {
+            name: name.to_owned(),
+            macs: macs as f64,
+            density: total(|s| s.nonzero) / elements,
+            mean: total(|s| s.sum) / elements,
+        });
     }
 }

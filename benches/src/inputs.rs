@@ -1,7 +1,7 @@
 //! Repeatable inputs for neurons and attention, and what the reference makes of them.
 
 use anyhow::Result;
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng, SeedableRng},
@@ -11,6 +11,8 @@ use rayon::prelude::*;
 use snn_attn::Attend;
 use snn_core::{Backend, Neuron, Reference, tensor};
 use snn_hash::{BitCodes, hamming};
+
+use crate::suite::Form;
 
 /// Time steps.
 pub const STEPS: usize = 4;
@@ -78,6 +80,49 @@ pub fn attended(qkv: &[tensor::Spikes; 3], neuron: bool) -> Vec<f32> {
     let neuron = Neuron::lif(2.0).with_threshold(0.5);
     let (spikes, _) = reference.fire(&neuron, None, &products, None);
     spikes.into_iter().map(f32::from).collect()
+}
+
+/// Queries `[H, 1, d]`, keys and values `[H, N, d]` of so many tokens.
+///
+/// # Errors
+/// Never: the distribution is a constant.
+pub fn cached(tokens: usize) -> Result<[tensor::Spikes; 3]> {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let bernoulli = Bernoulli::new(RATE)?;
+    Ok([1, tokens, tokens].map(|tokens| {
+        let shape = IxDyn(&[HEADS, tokens, WIDTH]);
+        ArrayD::from_shape_simple_fn(shape, || bernoulli.sample(&mut rng))
+    }))
+}
+
+/// What a step of decoding gives, `[H, d]`, head by head: the value of the best key, the first of
+/// equal ones, or the mean of values by softmax of an eighth of the scores.
+pub fn decoded([q, k, v]: &[tensor::Spikes; 3], form: Form) -> Vec<f32> {
+    let heads = q.outer_iter().zip(k.outer_iter()).zip(v.outer_iter());
+    let head =
+        |((q, k), v): ((ArrayViewD<'_, bool>, ArrayViewD<'_, bool>), ArrayViewD<'_, bool>)| {
+            let scores: Vec<f64> = k
+                .outer_iter()
+                .map(|key| key.iter().zip(&q).filter(|&(&k, &q)| k && q).count() as f64)
+                .collect();
+            let greatest = scores.iter().copied().fold(0.0, f64::max);
+            let weights: Vec<f64> = match form {
+                Form::Wta => {
+                    let best = scores.iter().position(|&score| score == greatest && score > 0.0);
+                    (0..scores.len()).map(|i| f64::from(u8::from(Some(i) == best))).collect()
+                }
+                Form::Softmax => {
+                    let weights = scores.iter().map(|score| (0.125 * (score - greatest)).exp());
+                    let weights: Vec<f64> = weights.collect();
+                    let sum: f64 = weights.iter().sum();
+                    weights.iter().map(|weight| weight / sum).collect()
+                }
+            };
+            let values = v.mapv(|spike| f64::from(u8::from(spike)));
+            let rows = values.outer_iter().zip(weights).map(|(value, weight)| &value * weight);
+            rows.reduce(|sum, row| sum + row).map_or_else(Vec::new, |sum| sum.into_iter().collect())
+        };
+    heads.flat_map(head).map(|x| x as f32).collect()
 }
 
 /// Random codes of whole bytes: [`CODES`], then [`QUERIES`].

@@ -13,8 +13,8 @@
 //! )?;
 //! let case = Case::draw("tiny", config, Draw { images: 3, ..Draw::default() })?;
 //! let recording = Recording::new(&case, 3)?;
-//! let found = agreement(&Packed::new(Precision::Exact), &case, &recording)?;
-//! assert_eq!(found.flipped, 0);
+//! let (spikes, _) = agreement(&Packed::new(Precision::Exact), &case, &recording)?;
+//! assert_eq!(spikes.flipped, 0);
 //! # Ok::<(), anyhow::Error>(())
 //! ```
 

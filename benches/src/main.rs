@@ -12,7 +12,7 @@ use snn_benches::{
     machine, report,
     serve::{self, Work, serve},
     suite::{self, Options, Results, precision},
-    work::{Attention, Classify, Fire, Search},
+    work::{Attention, Classify, Decode, Fire, Search},
 };
 use snn_core::{Weights, files::write_atomic, packed::Precision};
 use snn_hash::{BitCodes, Isa};
@@ -74,6 +74,8 @@ enum Command {
         heads: usize,
         #[arg(long)]
         neuron: bool,
+        #[arg(long, default_value = "wta")]
+        form: suite::Form,
         #[arg(long)]
         answer: PathBuf,
     },
@@ -86,9 +88,17 @@ fn main() -> ExitCode {
         Some(Command::Case { file, batch, threads, precision, seconds, json }) => {
             time_case(&file, batch, threads, precision, seconds, json)
         }
-        Some(Command::Work { suite, case, batch, threads, precision, heads, neuron, answer }) => {
-            work(suite, &case, (batch, precision), (heads, neuron), threads, &answer)
-        }
+        Some(Command::Work {
+            suite,
+            case,
+            batch,
+            threads,
+            precision,
+            heads,
+            neuron,
+            form,
+            answer,
+        }) => work(suite, &case, (batch, precision), (heads, neuron, form), threads, &answer),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -165,7 +175,7 @@ fn work(
     suite: suite::Suite,
     case: &std::path::Path,
     (batch, precision): (usize, Precision),
-    (heads, neuron): (usize, bool),
+    (heads, neuron, form): (usize, bool, suite::Form),
     threads: usize,
     answer: &std::path::Path,
 ) -> Result<()> {
@@ -184,6 +194,14 @@ fn work(
                 let file = Weights::load(case)?;
                 let spikes = |name| Ok::<_, anyhow::Error>(tensor(&file, name)?.mapv(|x| x != 0.0));
                 Ok(Attention::new([&spikes("q")?, &spikes("k")?, &spikes("v")?], heads, neuron))
+            },
+            answer,
+        ),
+        suite::Suite::Decode => serve(
+            || {
+                let file = Weights::load(case)?;
+                let spikes = |name| Ok::<_, anyhow::Error>(tensor(&file, name)?.mapv(|x| x != 0.0));
+                Ok(Decode::new([&spikes("q")?, &spikes("k")?, &spikes("v")?], form))
             },
             answer,
         ),

@@ -1,8 +1,9 @@
 //! What is timed of the engine: whole networks, neurons, attention, search.
 
 use anyhow::Result;
-use ndarray::ArrayD;
-use snn_attn::Attend;
+use ndarray::{ArrayD, ArrayViewD};
+use rayon::prelude::*;
+use snn_attn::{Attend, KeyValueCache, WinnerTakeAll};
 use snn_core::{Backend, Input, Neuron, Packed, Signal, packed::Precision, tensor};
 use snn_hash::{BitCodes, Isa, Neighbor, Scan};
 use snn_models::Network;
@@ -12,6 +13,7 @@ use crate::{
     case::logits_of,
     inputs::{CODES, NEIGHBORS},
     serve::Work,
+    suite::Form,
 };
 
 /// Version, precision and instructions of an engine.
@@ -144,6 +146,65 @@ impl Work for Attention {
         } else {
             self.numbers().iter().map(|&x| x as f32).collect()
         }
+    }
+}
+
+/// One step of decoding: one query a head, from caches of packed keys.
+pub struct Decode {
+    isa: Isa,
+    heads: Vec<(KeyValueCache, Vec<u32>)>,
+    form: Form,
+}
+
+impl Decode {
+    /// For queries `[H, 1, d]`, keys and values `[H, N, d]`.
+    pub fn new([q, k, v]: [&tensor::Spikes; 3], form: Form) -> Self {
+        let levels = |x: ArrayViewD<'_, bool>| x.iter().map(|&x| u32::from(x)).collect::<Vec<_>>();
+        let cache =
+            |((q, k), v): ((ArrayViewD<'_, bool>, ArrayViewD<'_, bool>), ArrayViewD<'_, bool>)| {
+                let mut cache = KeyValueCache::new(k.shape()[1], v.shape()[1], 1);
+                for (key, value) in k.outer_iter().zip(v.outer_iter()) {
+                    cache.push(&levels(key), &levels(value));
+                }
+                (cache, levels(q))
+            };
+        let heads = q.outer_iter().zip(k.outer_iter()).zip(v.outer_iter()).map(cache).collect();
+        Self { isa: Isa::best(), heads, form }
+    }
+
+    /// `[H, d]`, head by head.
+    pub fn step(&mut self) -> Vec<Vec<f32>> {
+        let Self { isa, heads, form } = self;
+        let head = |(cache, query): &mut (KeyValueCache, Vec<u32>)| match form {
+            Form::Wta => {
+                let winner = cache.winner_take_all(*isa, query, &WinnerTakeAll::PUBLISHED);
+                winner.into_iter().map(|x| x as f32).collect()
+            }
+            Form::Softmax => {
+                cache.softmax(*isa, query, 0.125).into_iter().map(|x| x as f32).collect()
+            }
+        };
+        heads.par_iter_mut().map(head).collect()
+    }
+}
+
+impl Work for Decode {
+    fn about(&self) -> String {
+        let bytes = self.heads.iter().map(|(cache, _)| cache.key_bytes()).sum::<usize>();
+        format!(
+            "snn {}, {} kB of keys on {}",
+            env!("CARGO_PKG_VERSION"),
+            bytes / 1000,
+            self.isa.name()
+        )
+    }
+
+    fn run(&mut self) {
+        std::hint::black_box(self.step());
+    }
+
+    fn answer(&mut self) -> Vec<f32> {
+        self.step().concat()
     }
 }
 

@@ -7,9 +7,12 @@ use anyhow::{Context, Result};
 
 use crate::{cargo, libtorch};
 
-struct Step {
-    name: &'static str,
-    command: Command,
+/// A check: what it is called and what does it.
+pub struct Step {
+    /// Its name in the report.
+    pub name: &'static str,
+    /// Fails if the check does.
+    pub command: Command,
 }
 
 /// Runs all steps and prints what each took. Fails with the first that does.
@@ -53,7 +56,7 @@ pub fn run() -> Result<ExitCode> {
 }
 
 /// One line a step, and whether all of them passed.
-fn perform(steps: impl IntoIterator<Item = Step>) -> Result<(String, bool)> {
+pub fn perform(steps: impl IntoIterator<Item = Step>) -> Result<(String, bool)> {
     let mut report = String::new();
     for Step { name, mut command } in steps {
         println!("\n== {name}");
@@ -72,7 +75,7 @@ fn perform(steps: impl IntoIterator<Item = Step>) -> Result<(String, bool)> {
 
 fn line(name: &str, passed: bool, took: Duration) -> String {
     let verdict = if passed { "ok" } else { "FAILED" };
-    format!("{name:<10} {verdict:<6} {:>7.1} s\n", took.as_secs_f64())
+    format!("{name:<12} {verdict:<6} {:>7.1} s\n", took.as_secs_f64())
 }
 
 #[cfg(test)]

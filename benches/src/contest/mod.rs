@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use process::Process;
 
-use crate::agreement::Agreement;
+use snn_core::probe::Agreement;
 
 /// Seconds that a turn should last.
 const TURN: f64 = 0.3;

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
-use snn_core::Packed;
+use snn_core::{Packed, probe::Agreement};
 
 use super::{Hall, Rival};
 use crate::{
     Case,
-    agreement::{Agreement, Recording, agreement},
+    agreement::{Recording, agreement},
     case::{Draw, config},
     contest::Verdict,
 };
@@ -42,7 +42,7 @@ pub(super) fn run(hall: &mut Hall<'_>) -> Result<()> {
         let recording = Recording::new(&case, largest)?;
         let mut found = BTreeMap::new();
         for &precision in &hall.options.precision {
-            let ours = agreement(&Packed::new(precision), &case, &recording)?;
+            let (ours, _) = agreement(&Packed::new(precision), &case, &recording)?;
             found.insert(format!("snn {}", precision.name()), ours);
         }
         for &threads in &hall.options.threads {

@@ -58,6 +58,10 @@ fn eval_measures_tokens() {
     assert!((number("loss").exp() - number("perplexity")).abs() < 1e-9);
     assert!(number("perplexity") > 1.0 && number("ac") > 0.0 && number("firing_rate") > 0.0);
     assert_eq!(number("mac"), 0.0, "a decoder only adds");
+    let precisions = eval(&run, &["--precisions"]);
+    assert_eq!(precisions[1]["precision"], "exact");
+    assert_eq!(precisions[1]["spikes"]["flipped"], 0);
+    assert_eq!(precisions[1]["accuracy"], expected["accuracy"]);
     let text = succeeds(snn(["eval"]).arg(&run));
     says(&text, &["perplexity", "tokens/s", "firing rate", "M AC"]);
 }

@@ -57,6 +57,28 @@ fn json(output: &str) -> Value {
 }
 
 #[test]
+fn eval_compares_precisions() {
+    let parent = tempfile::tempdir().unwrap();
+    let run = run(parent.path());
+    let eval = |flags: &[&str]| succeeds(snn(["eval", "--precisions"]).arg(&run).args(flags));
+    let found = json(&eval(&["--json", "--batch", "90"]));
+    let names: Vec<&Value> =
+        found.as_array().unwrap().iter().map(|row| &row["precision"]).collect();
+    assert_eq!(names, ["reference-f64", "exact", "f32", "i16", "i8"]);
+    let [reference, exact, .., i8] = &found.as_array().unwrap()[..] else { unreachable!() };
+    assert_eq!(reference["answers"], 360);
+    assert!(exact["spikes"]["compared"].as_u64() > Some(10_000), "{exact}");
+    assert_eq!(exact["spikes"]["compared"], reference["spikes"]["compared"]);
+    assert_eq!(exact["spikes"]["flipped"], 0);
+    assert_eq!(exact["other_answers"], 0);
+    assert_eq!(exact["accuracy"], reference["accuracy"]);
+    assert!(i8["logit_error"].as_f64() > Some(0.0), "{i8}");
+    assert!(i8["spikes"]["flipped"].as_u64() > Some(0), "{i8}");
+    let table = eval(&[]);
+    assert!(table.contains("spikes flipped") && table.contains(" none "), "{table}");
+}
+
+#[test]
 fn eval_measures() {
     let parent = tempfile::tempdir().unwrap();
     let run = run(parent.path());

@@ -125,8 +125,13 @@ fn the_result_does_not_depend_on_threads() {
     };
     for precision in Precision::ALL {
         let on = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| fired(&Packed::new(precision), &layer))
+            // A thread that is part of its pool, as programs have it.
+            let run = || {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+                let _pool = pool.use_current_thread().build().unwrap();
+                fired(&Packed::new(precision), &layer)
+            };
+            std::thread::scope(|scope| scope.spawn(run).join().unwrap())
         };
         assert_eq!(on(1), on(3), "{}", precision.name());
     }

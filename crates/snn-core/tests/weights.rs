@@ -108,7 +108,11 @@ proptest! {
     fn cut_and_flipped_files_are_errors_or_other_numbers(at in 0.0..1.0, flip in 0u8..8, cut: bool) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
-        sample().save(&path).unwrap();
+        let mut whole = sample();
+        // Minus zero is zero.
+        whole.insert("block.bn.bias", Tensor::F32(ArrayD::ones(vec![4])));
+        whole.insert("block.bn.running_mean", Tensor::F32(ArrayD::ones(vec![4])));
+        whole.save(&path).unwrap();
         let mut bytes = fs::read(&path).unwrap();
         let at = (at * bytes.len() as f64) as usize;
         if cut {
@@ -118,7 +122,7 @@ proptest! {
         }
         fs::write(&path, bytes).unwrap();
         match Weights::load(&path) {
-            Ok(weights) => prop_assert!(!cut && weights != sample()),
+            Ok(weights) => prop_assert!(!cut && weights != whole),
             Err(error) => prop_assert!(!error.to_string().contains('\n')),
         }
     }

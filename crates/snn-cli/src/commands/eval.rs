@@ -5,7 +5,7 @@ use serde::Serialize;
 use snn_attn::Attend;
 use snn_core::probe::Costs;
 
-use super::{eval_text, output};
+use super::{eval_precisions, eval_text, output};
 use crate::{
     backend::{Choice, Job},
     measure,
@@ -28,6 +28,10 @@ pub struct Arguments {
     /// Run integer neurons as spikes over virtual steps, one accumulate a spike
     #[arg(long)]
     unfolded: bool,
+    /// Compare every precision of the packed engine with the reference in 64-bit floats: accuracy,
+    /// spikes, answers, logits, speed
+    #[arg(long, conflicts_with_all = ["backend", "unfolded"])]
+    precisions: bool,
     /// Images at a time
     #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
@@ -38,8 +42,11 @@ pub struct Arguments {
 
 impl Arguments {
     pub(super) fn run(self) -> Result<()> {
+        if self.precisions {
+            return eval_precisions::run(&self.run, self.data, self.batch.into(), self.json);
+        }
         if text::is_text(&self.run) {
-            let Self { run, data, backend, unfolded, batch, json } = self;
+            let Self { run, data, backend, unfolded, batch, json, .. } = self;
             return eval_text::run(&run, data, backend, unfolded, batch.into(), json);
         }
         let trained = Trained::open(&self.run)?;

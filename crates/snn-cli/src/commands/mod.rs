@@ -3,6 +3,7 @@
 mod ablate;
 mod choose;
 mod eval;
+mod eval_precisions;
 mod eval_text;
 mod generate;
 mod golden;

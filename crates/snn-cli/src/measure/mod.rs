@@ -1,5 +1,6 @@
 //! What a network does on data, measured on any backend.
 
+mod agreement;
 mod attention;
 mod memory;
 mod raster;
@@ -19,6 +20,7 @@ use snn_core::{
 use snn_data::{Batch, DataError, Loader, LoaderConfig, Source, random};
 use snn_models::{Frames, Network, mean_logits};
 
+pub use agreement::{Precise, Subject, precisions};
 pub use attention::AttentionMaps;
 pub use memory::peak_rss_mb;
 pub use raster::Raster;
@@ -98,7 +100,7 @@ pub fn evaluate_with<B: Attend>(
 }
 
 /// The samples of `test` in their order.
-fn batches(
+pub(crate) fn batches(
     test: &Arc<dyn Source>,
     batch: usize,
 ) -> Result<impl Iterator<Item = Result<Batch, DataError>>> {

@@ -1,11 +1,12 @@
 //! Neurons: from currents to packed spikes, certified.
 
+use ndarray::ArrayD;
 use rayon::prelude::*;
 
 use super::{
     Packed, Precision,
     image::Panels,
-    kernel::{self, Dynamics, Membranes, TILE, Tile},
+    kernel::{self, Dynamics, Membranes, Number, Rows, TILE, Tile},
     layout::{Geometry, LANES, Spikes},
     product::{self, Currents, Place, Sink, Source},
     real::{Integers, Kind, Real, Rough},
@@ -188,7 +189,10 @@ pub(super) fn fire(packed: &Packed, neuron: &Neuron, leak: Option<f64>, x: &Real
         Kind::Integers(integers) if x.0.exact.get().is_none() => {
             from_integers(packed, neuron, leak, integers, &mut nibbles);
         }
-        _ => from_exact(packed, neuron, leak, x, &geometry, &mut nibbles),
+        Kind::Single(values) => {
+            from_array(packed, neuron, leak, values, &geometry, &mut nibbles);
+        }
+        _ => from_array(packed, neuron, leak, x.exact(), &geometry, &mut nibbles),
     }
     Spikes { geometry, nibbles: nibbles.into() }
 }
@@ -257,36 +261,28 @@ fn from_input(
     });
 }
 
-fn from_exact(
+/// Numbers as an array has them, in 64-bit floats: nothing is in doubt.
+fn from_array<N: Number>(
     packed: &Packed,
     neuron: &Neuron,
     leak: Option<f64>,
-    x: &Real,
+    values: &ArrayD<N>,
     to: &Geometry,
     out: &mut [u8],
 ) {
-    let values = x.exact().as_standard_layout();
+    let values = values.as_standard_layout();
     let Some(values) = values.as_slice() else { unreachable!("the layout is standard") };
-    let steps = values.chunks_exact((to.rows * to.channels).max(1));
-    let pieces = out.par_chunks_mut(to.steps * LANES).enumerate();
-    pieces.for_each_init(Vec::new, |currents, (i, out)| {
-        let (block, tile) = (i / to.groups(), i % to.groups());
-        let rows = to.rows.saturating_sub(block * LANES).min(LANES);
-        let channels = to.channels.saturating_sub(tile * TILE).min(TILE);
-        currents.clear();
-        currents.extend(steps.clone().map(|values| {
-            let mut currents = [[0.0; LANES]; TILE];
-            let seen = values.chunks_exact(to.channels).skip(block * LANES).take(rows);
-            for (lane, row) in seen.enumerate() {
-                let row = &row[tile * TILE..tile * TILE + channels];
-                for (currents, &x) in currents.iter_mut().zip(row) {
-                    currents[lane] = x;
-                }
-            }
-            currents
-        }));
-        kernel::fire_exact(packed.isa(), neuron, leak, currents, out);
-        silence_padding(to, Place { block, tile }, &mut [0; LANES], out);
+    let step = to.rows * to.channels;
+    if step == 0 {
+        return;
+    }
+    out.par_chunks_mut(to.block_len()).enumerate().for_each(|(block, out)| {
+        let first = block * LANES * to.channels;
+        let of_block = first..step.min(first + LANES * to.channels);
+        let steps: Vec<&[N]> =
+            values.chunks_exact(step).map(|step| &step[of_block.clone()]).collect();
+        let rows = Rows { steps: &steps, channels: to.channels };
+        kernel::fire_rows(packed.isa(), neuron, leak, &rows, out);
     });
 }
 

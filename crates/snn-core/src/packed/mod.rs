@@ -183,7 +183,7 @@ impl Backend for Packed {
     }
 
     fn real(&self, values: &ArrayD<f32>) -> Real {
-        Real::given(values.mapv(f64::from))
+        Real::new(values.shape().to_vec(), Kind::Single(values.clone()))
     }
 
     fn spikes(&self, values: &tensor::Spikes) -> Spikes {

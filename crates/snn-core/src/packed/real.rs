@@ -41,6 +41,8 @@ pub(super) struct Node {
 pub(super) enum Kind {
     /// The numbers themselves are in `exact`.
     Given,
+    /// Given in 32-bit floats.
+    Single(ArrayD<f32>),
     /// Integers times a constant, from an attention or a residual stream.
     Integers(Integers),
     /// Counts times a constant.
@@ -114,6 +116,7 @@ impl Real {
         use crate::backend::Backend;
         self.0.exact.get_or_init(|| match &self.0.kind {
             Kind::Given => unreachable!("given numbers are set when they are made"),
+            Kind::Single(values) => values.mapv(f64::from),
             Kind::Integers(integers) => integers.exact(),
             Kind::Scaled(counts, by) => oracle.scale(&counts.unpack(), *by),
             Kind::Current { synapse, input, repeats } => {

@@ -12,6 +12,7 @@ mod lut;
 mod multiply;
 mod overlaps;
 mod plane;
+mod rows;
 
 pub(super) use dense::dense;
 pub(super) use dot::{Column, Weight, dot, dot_arranged};
@@ -20,6 +21,7 @@ pub(super) use lut::{Table, arrange, lut};
 pub(super) use multiply::multiply;
 pub(super) use overlaps::overlaps;
 pub(super) use plane::plane;
+pub(super) use rows::{Number, Rows, fire_rows};
 
 use super::layout::LANES;
 
