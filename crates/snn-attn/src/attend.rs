@@ -5,6 +5,7 @@ use crate::{
     hashed::HashAttend,
     ssa, statten,
     visible::Visible,
+    window::{self, DilatedWindows},
     wta::{self, WinnerTakeAll},
     xnor,
     xnor::ZeroWeight,
@@ -115,6 +116,23 @@ pub trait Attend: HashAttend {
         bring(self, &wta::softmax(&self.read(scores.input()), visible))
     }
 
+    /// `scale Q K^T V` over the keys of the window around each query: the LS-SSA of LSFormer.
+    ///
+    /// Shapes as [`Attend::ssa`], with as many positions for queries as for keys; windows are
+    /// squares where positions have two axes, lines where they have one. Source: Li, Zhang and Yu,
+    /// arXiv 2605.13887; see [`DilatedWindows`] for what is our reading.
+    fn window_attention(
+        &self,
+        qkv: [&Self::Counts; 3],
+        heads: usize,
+        scale: f64,
+        windows: &DilatedWindows,
+    ) -> Self::Real {
+        let [q, k, v] = qkv.map(|x| self.read(x.input()).mapv(|level| level as u32));
+        let sums = window::attend([&q, &k, &v], heads, windows);
+        self.scale(&self.counts(&sums), scale)
+    }
+
     /// How many positions spike, channel by channel:
     /// `[T, B, positions..., C]` to `[T, B, 1..., C]`.
     fn channel_sums(&self, x: &Self::Spikes) -> Self::Counts {
@@ -162,6 +180,17 @@ impl Attend for Packed {
         self.counts(&wta::packed(self.isa(), [q, k, v], heads, wta, visible))
     }
 
+    fn window_attention(
+        &self,
+        qkv: [&Self::Counts; 3],
+        heads: usize,
+        scale: f64,
+        windows: &DilatedWindows,
+    ) -> Self::Real {
+        let [q, k, v] = &qkv.map(|x| x.unpack());
+        self.scale(&self.counts(&window::packed(self.isa(), [q, k, v], heads, windows)), scale)
+    }
+
     fn channel_sums(&self, x: &Self::Spikes) -> Self::Counts {
         Packed::channel_sums(self, x)
     }
@@ -203,6 +232,22 @@ impl Attend for Outline {
 
     fn softmax(&self, scores: &outline::Real, _visible: &Visible) -> outline::Real {
         scores.clone()
+    }
+
+    fn window_attention(
+        &self,
+        [q, k, v]: [&outline::Counts; 3],
+        heads: usize,
+        _scale: f64,
+        _windows: &DilatedWindows,
+    ) -> outline::Real {
+        let (mut shape, values) = (q.shape(), v.shape());
+        let (last, channels) = (shape.len() - 1, values[values.len() - 1]);
+        assert_eq!(shape, k.shape(), "queries beside keys");
+        assert!(shape[last].is_multiple_of(heads), "{heads} heads of {} channels", shape[last]);
+        assert_eq!(shape[..last], values[..last], "queries beside values");
+        shape[last] = channels;
+        outline::Real::new(&shape)
     }
 }
 

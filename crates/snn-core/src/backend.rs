@@ -3,7 +3,7 @@
 use ndarray::ArrayD;
 
 use crate::{
-    map::{Map, Window},
+    map::{Map, Response, Window},
     neuron::{IntegerNeuron, Neuron},
     tensor,
     weights::{BatchNorm, Tensor},
@@ -131,6 +131,8 @@ pub trait Backend: Sized {
     ) -> Self::Real;
     /// Max-pooling of `[T, B, H, W, C]`; padding is minus infinity.
     fn max_pool_real(&self, x: &Self::Real, window: Window) -> Self::Real;
+    /// Adds up what each window of `[T, B, H, W, C]` sees.
+    fn response_pool(&self, x: &Self::Real, window: Window, response: Response) -> Self::Real;
     /// `[T, B, positions..., C]` to `[T, B, C]`.
     fn mean_positions(&self, x: &Self::Real) -> Self::Real;
     /// `[T, ...]` to `[...]`.
@@ -155,6 +157,8 @@ pub enum Activation {
     Sigmoid,
     /// `min(max(x, 0), 1)`.
     Clamp,
+    /// `1 / ln(1 + exp(x))`: divides by a number that is learned and stays above zero.
+    PerSoftplus,
 }
 
 /// What a synapse is made of: linear stages without a neuron between them. A

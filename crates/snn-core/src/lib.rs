@@ -48,7 +48,7 @@ pub mod unfold;
 pub mod weights;
 
 pub use backend::{Activation, Activity, Backend, Input, Mode, Signal};
-pub use map::{Map, Window};
+pub use map::{Map, Response, Window};
 pub use neuron::{IntegerNeuron, Neuron};
 pub use outline::Outline;
 pub use packed::Packed;

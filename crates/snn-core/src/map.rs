@@ -86,6 +86,15 @@ impl Window {
     }
 }
 
+/// What a pooled window gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// The mean of its inputs; padding is no input.
+    Mean,
+    /// Their sum.
+    Sum,
+}
+
 impl Map {
     /// A convolution that sees all channels.
     pub const fn conv2d(inputs: usize, outputs: usize, window: Window) -> Self {

@@ -4,7 +4,7 @@ use ndarray::ArrayD;
 
 use crate::{
     backend::{Activation, Activity, Backend, Input, Mode, Signal, SynapseParts},
-    map::{Map, Window},
+    map::{Map, Response, Window},
     neuron::{IntegerNeuron, Neuron},
     tensor,
     weights::Tensor,
@@ -216,6 +216,10 @@ impl Backend for Outline {
     }
 
     fn max_pool_real(&self, x: &Real, window: Window) -> Real {
+        Real(pooled(&x.0, window))
+    }
+
+    fn response_pool(&self, x: &Real, window: Window, _response: Response) -> Real {
         Real(pooled(&x.0, window))
     }
 

@@ -9,7 +9,7 @@ use ndarray::ArrayD;
 
 use crate::{
     backend::{Activation, Activity, Backend, Input, Mode, Signal, SynapseParts},
-    map::Window,
+    map::{Response, Window},
     neuron::{IntegerNeuron, Neuron, Reset},
     tensor,
     weights::Tensor,
@@ -336,6 +336,10 @@ impl<B: Backend> Backend for Unfolded<B> {
 
     fn max_pool_real(&self, x: &Real<B>, window: Window) -> Real<B> {
         Real(self.backend.max_pool_real(&x.0, window))
+    }
+
+    fn response_pool(&self, x: &Real<B>, window: Window, response: Response) -> Real<B> {
+        Real(self.backend.response_pool(&x.0, window, response))
     }
 
     fn mean_positions(&self, x: &Real<B>) -> Real<B> {

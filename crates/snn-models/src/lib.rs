@@ -8,6 +8,7 @@ pub mod e_spikeformer;
 pub mod ecoformer;
 pub mod efficient;
 pub mod golden;
+pub mod lsformer;
 mod membrane_shortcut;
 pub mod meta_spikeformer;
 pub mod network;

@@ -110,6 +110,17 @@ pub struct Pick {
     pub evidence: Vec<Evidence>,
     /// What speaks against it, or was left aside.
     pub caution: Option<&'static str>,
+    /// Others that are worth a trial, on weaker evidence.
+    pub others: Vec<Other>,
+}
+
+/// A network of the zoo that was not picked, and why one may try it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Other {
+    /// Name of the preset.
+    pub preset: &'static str,
+    /// What speaks for it.
+    pub evidence: Evidence,
 }
 
 /// One reason, and how far to trust it.
@@ -196,6 +207,13 @@ fn vision(hardware: Hardware, priority: Priority) -> Pick {
                 accuracy("spikformer-4-384"),
             ],
             caution: (hardware == Hardware::Gpu).then_some("the time is that of a CPU"),
+            others: vec![Other {
+                preset: "lsformer-4-384",
+                evidence: OurReading::claim(
+                    "a query meets the 9 keys of a window, so that attention costs the same for a \
+                     token of any image; no accuracy was published for a size",
+                ),
+            }],
             ..Pick::of("spikformer-4-384")
         },
         (_, Priority::Accuracy) => Pick {
@@ -213,6 +231,15 @@ fn events(hardware: Hardware) -> Pick {
     if matches!(hardware, Hardware::Neuromorphic | Hardware::Analog) {
         pick.caution = Some("no chip was measured");
     }
+    pick.others = vec![Other {
+        preset: "lsformer-2-256-n-caltech101",
+        evidence: Evidence::Published {
+            claim: "8.6 points above earlier spiking transformers on N-CALTECH101; that is the \
+                    abstract, the network is our reading of it"
+                .into(),
+            source: "Li, Zhang and Yu, LSFormer, arXiv 2605.13887",
+        },
+    }];
     pick
 }
 
@@ -267,7 +294,7 @@ impl OurReading {
 
 impl Pick {
     const fn of(preset: &'static str) -> Self {
-        Self { preset, settings: &[], evidence: Vec::new(), caution: None }
+        Self { preset, settings: &[], evidence: Vec::new(), caution: None, others: Vec::new() }
     }
 }
 
@@ -321,6 +348,8 @@ mod tests {
                     };
                     assert!(known, "{task} {hardware} {priority}: {}", pick.preset);
                     assert!(!pick.evidence.is_empty());
+                    let mut others = pick.others.iter();
+                    assert!(others.all(|other| Preset::named(other.preset).is_some()));
                 }
             }
         }

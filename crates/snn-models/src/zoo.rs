@@ -5,7 +5,7 @@ use snn_attn::Attend;
 use snn_core::{Builder, LoadError, Outline, Weights};
 
 use crate::{
-    e_spikeformer, efficient, meta_spikeformer,
+    e_spikeformer, efficient, lsformer, meta_spikeformer,
     network::{InputShape, Network},
     qkformer, qsd_transformer, spike_driven_transformer, spikformer, statten,
 };
@@ -30,6 +30,8 @@ pub enum Config {
     Statten(statten::Config),
     /// Efficient spiking transformer: attention on kernel hashes, ours.
     EfficientSpikingTransformer(efficient::Config),
+    /// LSFormer, arXiv 2605.13887, as we read it.
+    Lsformer(lsformer::Config),
 }
 
 impl Config {
@@ -44,6 +46,7 @@ impl Config {
             Self::Qkformer(_) => "qkformer",
             Self::Statten(_) => "statten",
             Self::EfficientSpikingTransformer(_) => "efficient-spiking-transformer",
+            Self::Lsformer(_) => "lsformer",
         }
     }
 
@@ -58,6 +61,7 @@ impl Config {
             Self::Qkformer(config) => config.input(),
             Self::Statten(config) => config.input(),
             Self::EfficientSpikingTransformer(config) => config.input(),
+            Self::Lsformer(config) => config.input(),
         }
     }
 
@@ -72,6 +76,7 @@ impl Config {
             Self::Qkformer(config) => config.classes,
             Self::Statten(config) => config.classes,
             Self::EfficientSpikingTransformer(config) => config.host.classes,
+            Self::Lsformer(config) => config.classes,
         }
     }
 
@@ -93,6 +98,7 @@ impl Config {
             Self::Qkformer(config) => Box::new(config.build(from)?),
             Self::Statten(config) => Box::new(config.build(from)?),
             Self::EfficientSpikingTransformer(config) => Box::new(config.build(from)?),
+            Self::Lsformer(config) => config.build(from)?,
         })
     }
 
@@ -179,6 +185,7 @@ impl Preset {
         presets.extend(qkformer::presets());
         presets.extend(statten::presets());
         presets.extend(efficient::presets());
+        presets.extend(lsformer::presets());
         presets
     }
 

@@ -10,7 +10,7 @@ mod sent;
 
 use std::collections::BTreeMap;
 
-use binary::{any_binary, efficient, qkformer, spike_driven, statten};
+use binary::{any_binary, efficient, lsformer, qkformer, spike_driven, statten};
 use lively::{images, lively};
 use ndarray::{ArrayD, Axis, concatenate};
 use proptest::prelude::*;
@@ -52,6 +52,7 @@ fn with_steps(config: &Config, steps: usize) -> Config {
         Config::SpikeDrivenTransformer(config) => config.time_steps = steps,
         Config::Statten(config) => config.time_steps = steps,
         Config::Qkformer(config) => config.time_steps = steps,
+        Config::Lsformer(config) => config.time_steps = steps,
         _ => unreachable!("no other system is drawn"),
     }
     config
@@ -71,7 +72,9 @@ proptest! {
     /// Membranes handed over from pass to pass: a stream is the same as its
     /// parts.
     #[test]
-    fn time_goes_on_where_it_stopped(config in any_binary(), seed: u64) {
+    fn time_goes_on_where_it_stopped(
+        config in prop_oneof![4 => any_binary(), 1 => lsformer()], seed: u64,
+    ) {
         let (backend, weights) = (F64::new(), lively(&config, seed));
         let images = images(&config, seed);
         let whole = run(&config, &weights, &images);
@@ -123,7 +126,7 @@ proptest! {
 
     #[test]
     fn packed_spikes_are_those_of_the_reference(
-        config in prop_oneof![any_binary(), efficient()], seed: u64,
+        config in prop_oneof![2 => any_binary(), 1 => efficient(), 1 => lsformer()], seed: u64,
     ) {
         let (weights, images) = (lively(&config, seed), images(&config, seed));
         let mut reference = run(&config, &weights, &images);
@@ -306,4 +309,109 @@ fn weights_of_another_system_are_refused() {
     let narrower = Config::SpikeDrivenTransformer(sdt::Config::cifar(1, 16));
     let error = narrower.load(&F64::new(), &weights).err().unwrap().to_string();
     assert!(error.contains("the configuration does not fit the weights"), "{error}");
+}
+
+mod lsformers {
+    use snn_models::lsformer::{Attention, Config as Ls, Pool, Shortcut};
+
+    use super::*;
+
+    fn small() -> Ls {
+        Ls { image: [16, 16], depths: [0, 1, 0, 1], scale: 4.0, ..Ls::cifar(32, 2) }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        /// Windows wider than every grid are no windows.
+        #[test]
+        fn a_window_over_everything_is_global_attention(config in lsformer(), seed: u64) {
+            let Config::Lsformer(mut config) = config else { unreachable!() };
+            config.dilations = vec![1];
+            config.window = 2 * config.image.into_iter().max().unwrap() + 1;
+            let with = |attention| Config::Lsformer(Ls { attention, ..config.clone() });
+            let (local, global) = (with(Attention::Window), with(Attention::Global));
+            let (weights, images) = (lively(&local, seed), images(&local, seed));
+            prop_assert_eq!(run(&local, &weights, &images), run(&global, &weights, &images));
+        }
+
+        /// The switches of the comparison change no tensor.
+        #[test]
+        fn pools_and_attentions_are_compared_at_equal_size(config in lsformer()) {
+            let Config::Lsformer(config) = config else { unreachable!() };
+            let with = |pool, attention| {
+                let config = Ls { pool, attention, learned_thresholds: false, ..config.clone() };
+                Config::Lsformer(config).outline().unwrap().1.tensors
+            };
+            let published = with(Pool::Mean, Attention::Window);
+            for pool in [Pool::Sum, Pool::Current, Pool::Max] {
+                prop_assert_eq!(&with(pool, Attention::Global), &published);
+            }
+        }
+    }
+
+    #[test]
+    fn they_are_busy() {
+        for shortcut in [Shortcut::Sew, Shortcut::Membrane] {
+            let config = Config::Lsformer(Ls { shortcut, ..small() });
+            let sent = run(&config, &lively(&config, 2), &images(&config, 2));
+            let silent = |x: &ArrayD<f64>| x.iter().all(|&n| n == 0.0);
+            let silent: Vec<_> = sent.0.iter().filter(|(_, x)| silent(x)).map(|(n, _)| n).collect();
+            assert!(10 * silent.len() < sent.0.len(), "{shortcut:?}: {silent:?} never fired");
+        }
+    }
+
+    #[test]
+    fn a_learned_threshold_starts_as_the_fixed_one() {
+        let config = |learned_thresholds| Config::Lsformer(Ls { learned_thresholds, ..small() });
+        let images = images(&config(false), 5);
+        let weights = lively(&config(false), 5);
+        let (_, mut drawn) = config(true).draw(&F64::new(), 3).unwrap();
+        for (name, tensor) in &weights.tensors {
+            drawn.tensors.insert(name.clone(), tensor.clone());
+        }
+        let sent = |learned, weights| sent::run(&F64::new(), &config(learned), weights, &images).0;
+        let fixed = sent(false, &weights);
+        let pooled = &fixed.0["stages.2.pool.neurons"];
+        assert!(pooled.iter().any(|&n| n != 0.0) && pooled.iter().any(|&n| n == 0.0));
+        assert_eq!(fixed, sent(true, &drawn));
+    }
+
+    #[test]
+    fn configurations_that_contradict_themselves_say_so() {
+        let with = |edit: fn(&mut Ls)| {
+            let mut config = small();
+            edit(&mut config);
+            Config::Lsformer(config)
+        };
+        let cases = [
+            (with(|c| c.window = 4), "`window` is 4, expected an odd number"),
+            (with(|c| c.window = 0), "`window` is 0, expected an odd number"),
+            (
+                with(|c| c.dilations = vec![]),
+                "`dilations` is [], expected one number or more, each at least 1",
+            ),
+            (
+                with(|c| c.dilations = vec![1, 0]),
+                "`dilations` is [1, 0], expected one number or more, each at least 1",
+            ),
+            (with(|c| c.heads = 3), "`heads` is 3, expected a divisor of 8"),
+            (with(|c| c.depths[3] = 0), "`depths` is 0, expected at least 1"),
+            (with(|c| c.dim = 12), "`dim` is 12, expected a positive multiple of 8"),
+            (with(|c| c.scale = 0.0), "`scale` is 0, expected a finite number above 0"),
+            (with(|c| c.pool_window = 1), "`pool_window` is 1, expected 2 to 7"),
+            (
+                with(|c| c.image = [16, 3]),
+                "`image` is 3, expected sides that `pooling` can halve by windows of 2",
+            ),
+            (
+                with(|c| (c.pool, c.learned_thresholds) = (Pool::Max, true)),
+                "`learned_thresholds` is true, expected false: this `pool` has no neurons of its own",
+            ),
+        ];
+        for (config, message) in cases {
+            let error = config.draw(&F64::new(), 0).err().unwrap().to_string();
+            assert_eq!(error, format!("configuration field {message}"));
+        }
+    }
 }

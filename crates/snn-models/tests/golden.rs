@@ -128,3 +128,18 @@ fn codes_in_time_and_weights_of_few_bits() {
         }
     }
 }
+
+#[test]
+fn dilated_windows() {
+    let Some(folder) = folder() else { return };
+    let recording = Recording::load(&folder.join("dilated-window-a.safetensors")).unwrap();
+    for comparison in [
+        recording.compare(&Reference::<f64>::new()).unwrap(),
+        recording.compare(&Reference::<f32>::new()).unwrap(),
+        recording.compare(&Packed::default()).unwrap(),
+    ] {
+        let failures: Vec<_> = comparison.failures().collect();
+        assert!(failures.is_empty(), "{}: {failures:?}", comparison.backend);
+        assert_eq!(comparison.differences.len(), 2 + 4 + 3);
+    }
+}

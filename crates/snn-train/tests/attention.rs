@@ -5,7 +5,7 @@ mod common;
 
 use ndarray::{Array2, ArrayD, IxDyn};
 use proptest::{collection::vec, prelude::*};
-use snn_attn::{Attend, Visible, WinnerTakeAll, Winners};
+use snn_attn::{Attend, DilatedWindows, Visible, WinnerTakeAll, Winners};
 use snn_core::{Backend, Reference, Weights};
 use snn_train::{Precision, Torch, torch};
 use tch::{Device, Kind, Tensor};
@@ -62,6 +62,28 @@ fn gradient(
     (Vec::try_from(gradient.flatten(0, -1)).unwrap(), leaf.size())
 }
 
+/// Queries, keys and values `[T, B, H, W, C]`, and windows on them.
+fn windowed() -> impl Strategy<Value = ([ArrayD<u32>; 3], usize, DilatedWindows)> {
+    let axes = (1usize..3, 1usize..3, 1usize..5, 1usize..5, 1usize..3, 1usize..4);
+    let windows = (0usize..3, vec(1usize..4, 1..3), any::<bool>()).prop_map(
+        |(half, dilations, global_head)| DilatedWindows {
+            global_head,
+            ..DilatedWindows::new(2 * half + 1, dilations)
+        },
+    );
+    (axes, windows).prop_flat_map(|((t, b, y, x, heads, width), windows)| {
+        let shape = vec![t, b, y, x, heads * width];
+        let count = shape.iter().product::<usize>();
+        vec(0..3u32, 3 * count).prop_map(move |values| {
+            let tensor = |i: usize| {
+                let values = values[i * count..(i + 1) * count].to_vec();
+                ArrayD::from_shape_vec(shape.clone(), values).unwrap()
+            };
+            (std::array::from_fn(tensor), heads, windows.clone())
+        })
+    })
+}
+
 proptest! {
     #[test]
     fn the_winners_are_those_of_the_reference((scores, wta, visible) in cases()) {
@@ -100,6 +122,31 @@ proptest! {
                     if live { weight(j) / sum * (g(j) - mean) / wta.tau } else { 0.0 };
                 prop_assert!((found - expected).abs() < 1e-9, "{} for {}", found, expected);
             }
+        }
+    }
+
+    #[test]
+    fn windows_are_those_of_the_reference_and_pass_their_gradient(
+        ([q, k, v], heads, windows) in windowed(),
+    ) {
+        let (torch, scale) = (torch(), 0.25);
+        let leaves = [&q, &k, &v].map(|x| torch.counts(x));
+        let inputs = leaves.each_ref().map(|x| x.tensor().set_requires_grad(true));
+        let [a, b, c] = &leaves;
+        let found = torch.window_attention([a, b, c], heads, scale, &windows);
+        let expected = REFERENCE.window_attention([&q, &k, &v], heads, scale, &windows);
+        let read = torch.read(snn_core::Input::Real(&found));
+        prop_assert!(read.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-9));
+        // It is linear in each of the three, so that a gradient times its leaf is the sum.
+        let upstream = ArrayD::from_shape_fn(v.raw_dim(), |i| {
+            ((i[0] * 7 + i[1] * 5 + i[2] * 3 + i[3] * 11 + i[4] * 13) % 9) as f32 - 4.0
+        });
+        let sum = (found.tensor() * torch.real(&upstream).tensor()).sum(Kind::Double);
+        sum.backward();
+        for input in inputs {
+            let linear = (input.grad() * &input).sum(Kind::Double).double_value(&[]);
+            let sum = sum.double_value(&[]);
+            prop_assert!((linear - sum).abs() < 1e-9 * (1.0 + sum.abs()), "{} is {}", linear, sum);
         }
     }
 }

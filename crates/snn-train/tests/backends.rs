@@ -17,7 +17,12 @@ use snn_models::Config;
 use snn_train::{Precision, Torch};
 
 fn any() -> impl Strategy<Value = Config> {
-    prop_oneof![4 => binary::any_binary(), 1 => binary::efficient(), 2 => pyramids::any()]
+    prop_oneof![
+        4 => binary::any_binary(),
+        1 => binary::efficient(),
+        2 => binary::lsformer(),
+        2 => pyramids::any(),
+    ]
 }
 
 proptest! {

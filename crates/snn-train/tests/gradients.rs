@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use ndarray::{ArrayD, Axis, IxDyn};
 use proptest::prelude::*;
 use snn_core::{
-    Backend, Builder, Init, IntegerNeuron, Map, Pass, Signal, Stage, Tensor, Weights, Window,
-    layer::Synapse, neuron::Rounding,
+    Backend, Builder, Init, IntegerNeuron, Map, Pass, Response, Signal, Stage, Tensor, Weights,
+    Window, layer::Synapse, neuron::Rounding,
 };
 use snn_train::{Precision, Torch};
 use tch::{Device, Kind};
@@ -266,4 +266,14 @@ fn everything_comes_back_under_its_name() {
     let learned =
         ["conv.alpha", "conv.weight", "fc.bias", "fc.weight", "lif.w", "norm.bias", "norm.weight"];
     assert_eq!(names, learned);
+}
+
+#[test]
+fn a_response_sends_its_gradient_to_all_that_it_sees() {
+    let backend = torch();
+    let x = backend.real(&noise(3, &[1, 1, 3, 3, 1]));
+    let leaf = x.tensor().shallow_clone().set_requires_grad(true);
+    // The windows of the corners see four cells, and padding is none.
+    backend.response_pool(&x, Window::HALVE3, Response::Mean).tensor().sum(Kind::Double).backward();
+    assert_eq!(flat(&leaf.grad()), [0.25, 0.5, 0.25, 0.5, 1.0, 0.5, 0.25, 0.5, 0.25]);
 }

@@ -3,8 +3,8 @@
 use ndarray::{ArrayD, Axis, IxDyn};
 use proptest::{collection::vec, prelude::*};
 use snn_core::{
-    Activation, Backend, IntegerNeuron, Map, Mode, Neuron, Pass, Reference, Signal, Stage, Tensor,
-    Weights, Window,
+    Activation, Backend, IntegerNeuron, Map, Mode, Neuron, Pass, Reference, Response, Signal,
+    Stage, Tensor, Weights, Window,
     neuron::{Charge, Reset, Rounding},
     tensor,
     weights::{Builder, Init},
@@ -160,7 +160,13 @@ proptest! {
         for factor in [factor, scalar] {
             let factor = Tensor::F32(factor);
             let (f_t, f_r) = (t.param("f", &factor), REFERENCE.param("f", &factor));
-            for activation in [Activation::Identity, Activation::Sigmoid, Activation::Clamp] {
+            let activations = [
+                Activation::Identity,
+                Activation::Sigmoid,
+                Activation::Clamp,
+                Activation::PerSoftplus,
+            ];
+            for activation in activations {
                 let scaled = REFERENCE.scale_learned(&x_r, &f_r, activation);
                 same((&t, &t.scale_learned(&x_t, &f_t, activation)), (&REFERENCE, &scaled))?;
             }
@@ -180,6 +186,12 @@ proptest! {
         let found = t.max_pool_real(&t.real(&x), window);
         let infinite = pooled.iter().any(|v| v.is_infinite());
         prop_assert!(infinite || same((&t, &found), (&REFERENCE, &pooled)).is_ok());
+        let window = Window { dilation: 1, ..window };
+        for response in [Response::Mean, Response::Sum] {
+            let pooled = REFERENCE.response_pool(&REFERENCE.real(&x), window, response);
+            let found = t.response_pool(&t.real(&x), window, response);
+            same((&t, &found), (&REFERENCE, &pooled))?;
+        }
     }
 
     #[test]

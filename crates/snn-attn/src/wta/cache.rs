@@ -3,8 +3,8 @@ use snn_core::packed::Isa;
 use super::{
     WinnerTakeAll,
     choose::{Seen, choose},
-    kernel::Levels,
 };
+use crate::levels::Levels;
 
 /// Keys and values of the tokens so far, of one head: what a causal attention needs to go on with
 /// one more token.

@@ -6,7 +6,6 @@
 
 mod cache;
 mod choose;
-mod kernel;
 mod packed;
 
 use ndarray::{ArrayD, Axis};
@@ -20,7 +19,6 @@ use crate::{
 };
 
 pub use cache::KeyValueCache;
-pub use kernel::Levels;
 pub(crate) use packed::packed;
 
 /// Who wins, and how the choice is learned.

@@ -5,9 +5,8 @@ use snn_core::{packed::Isa, tensor::Counts};
 use super::{
     WinnerTakeAll,
     choose::{Seen, choose},
-    kernel::Levels,
 };
-use crate::visible::Visible;
+use crate::{levels::Levels, visible::Visible};
 
 /// [`Attend::winner_take_all`](crate::Attend::winner_take_all) on packed rows: scores are counts of
 /// bits, and the values of the winners are copied.

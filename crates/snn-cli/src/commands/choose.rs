@@ -33,6 +33,8 @@ impl Arguments {
         lines.extend(pick.settings.iter().map(|setting| format!("  --set {setting}")));
         lines.extend(pick.evidence.iter().map(|evidence| format!("  {evidence}")));
         lines.extend(pick.caution.iter().map(|caution| format!("  but: {caution}")));
+        let others = pick.others.iter();
+        lines.extend(others.map(|other| format!("  or {}: {}", other.preset, other.evidence)));
         output::print(&lines.join("\n"))
     }
 }

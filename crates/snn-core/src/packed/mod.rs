@@ -48,7 +48,7 @@ use real::Kind;
 
 use crate::{
     backend::{Activation, Activity, Backend, Input, Mode, Signal, SynapseParts},
-    map::Window,
+    map::{Response, Window},
     neuron::{IntegerNeuron, Neuron},
     reference::Reference,
     tensor,
@@ -332,6 +332,10 @@ impl Backend for Packed {
         shape[2] = window.outputs(shape[2]);
         shape[3] = window.outputs(shape[3]);
         Real::new(shape, Kind::Pool(x.clone(), window))
+    }
+
+    fn response_pool(&self, x: &Real, window: Window, response: Response) -> Real {
+        Real::given(ORACLE.response_pool(x.exact(), window, response))
     }
 
     fn mean_positions(&self, x: &Real) -> Real {

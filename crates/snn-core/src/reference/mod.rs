@@ -17,7 +17,7 @@ pub use synapse::ReferenceSynapse;
 
 use crate::{
     backend::{Activation, Activity, Backend, Input, Mode, Signal, SynapseParts},
-    map::Window,
+    map::{Response, Window},
     neuron::{IntegerNeuron, Neuron},
     tensor::{Counts, Real, Spikes},
     weights::Tensor,
@@ -256,12 +256,18 @@ impl<F: Scalar> Backend for Reference<F> {
             Activation::Identity => w,
             Activation::Sigmoid => F::one() / (F::one() + (-w).exp()),
             Activation::Clamp => w.max(F::zero()).min(F::one()),
+            // Written so that no power overflows.
+            Activation::PerSoftplus => (w.max(F::zero()) + (-w.abs()).exp().ln_1p()).recip(),
         });
         x * &factor
     }
 
     fn max_pool_real(&self, x: &Real<F>, window: Window) -> Real<F> {
         pool::max_pool(x, window, F::neg_infinity(), F::max)
+    }
+
+    fn response_pool(&self, x: &Real<F>, window: Window, response: Response) -> Real<F> {
+        pool::response_pool(x, window, response)
     }
 
     fn mean_positions(&self, x: &Real<F>) -> Real<F> {

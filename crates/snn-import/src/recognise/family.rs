@@ -22,7 +22,9 @@ pub(crate) struct Family {
 
 /// The networks of the zoo that other people published: of our own, no checkpoint needs importing.
 pub(crate) fn of_authors() -> Vec<Preset> {
-    let ours = |preset: &Preset| matches!(preset.config, Config::EfficientSpikingTransformer(_));
+    let ours = |preset: &Preset| {
+        matches!(preset.config, Config::EfficientSpikingTransformer(_) | Config::Lsformer(_))
+    };
     Preset::all().into_iter().filter(|preset| !ours(preset)).collect()
 }
 

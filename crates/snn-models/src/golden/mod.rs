@@ -11,6 +11,7 @@ mod heads;
 mod quant;
 mod recorded;
 mod ttfs;
+mod window;
 mod wta;
 mod xnor;
 
@@ -28,8 +29,8 @@ use snn_core::{
 
 use self::recorded::Recorded;
 pub use self::{
-    codes::CodesRecording, quant::QuantRecording, ttfs::TtfsRecording, wta::WinnerTakeAllRecording,
-    xnor::Similarities,
+    codes::CodesRecording, quant::QuantRecording, ttfs::TtfsRecording, window::WindowRecording,
+    wta::WinnerTakeAllRecording, xnor::Similarities,
 };
 use crate::{network::Frames, spike_driven_transformer::SpikeMode, spikformer, zoo::Config};
 
@@ -48,6 +49,8 @@ pub enum Recording {
     Ttfs(TtfsRecording),
     /// Of weights of few bits.
     Quant(QuantRecording),
+    /// Of attention on dilated windows, and of spiking response pooling.
+    Window(WindowRecording),
 }
 
 impl Recording {
@@ -67,6 +70,7 @@ impl Recording {
             ) => Ok(Self::Codes(CodesRecording::new(path, file)?)),
             Some("mttfs") => Ok(Self::Ttfs(TtfsRecording::new(path, file)?)),
             Some("log-quant" | "nf4") => Ok(Self::Quant(QuantRecording::new(path, file)?)),
+            Some("dilated-window") => Ok(Self::Window(WindowRecording::new(path, file)?)),
             _ => Ok(Self::Network(Golden::new(path, file)?.into())),
         }
     }
@@ -83,6 +87,7 @@ impl Recording {
             Self::Codes(recording) => recording.compare(backend),
             Self::Ttfs(recording) => recording.compare(backend.name()),
             Self::Quant(recording) => recording.compare(backend.name()),
+            Self::Window(recording) => recording.compare(backend),
         }
     }
 }
@@ -144,12 +149,16 @@ pub enum GoldenError {
         name: String,
     },
     /// A tensor of spikes or levels holds something else.
-    #[error("golden file: tensor `{name}` holds {found}, expected whole numbers from 0 to 255")]
+    #[error(
+        "golden file: tensor `{name}` holds {found}, expected whole numbers from 0 to {greatest}"
+    )]
     Level {
         /// The tensor.
         name: String,
         /// What it holds.
         found: f32,
+        /// The greatest that it may hold.
+        greatest: u8,
     },
     /// A tensor has other axes than expected.
     #[error("golden file: tensor `{name}` has {found} axes, expected {expected}")]

@@ -2,10 +2,11 @@ use std::path::Path;
 
 use ndarray::{Array2, ArrayD};
 use snn_attn::{Attend, Visible, WinnerTakeAll, Winners};
-use snn_core::{LoadError, Neuron, Signal, Tensor, Weights};
+use snn_core::{Neuron, Signal, Weights};
 
 use super::{
-    Comparison, Difference, GoldenError,
+    Comparison, GoldenError,
+    file::{File, wrong},
     heads::{in_heads, merged},
 };
 
@@ -13,20 +14,17 @@ use super::{
 /// there, `key_valid` `[B, N]`: who won, `attn_*`, and what came out, `out_*`.
 #[derive(Clone, Debug)]
 pub struct WinnerTakeAllRecording {
-    file: Weights,
+    file: File,
     winners: usize,
 }
 
 impl WinnerTakeAllRecording {
     pub(super) fn new(path: &Path, file: Weights) -> Result<Self, GoldenError> {
-        let found = file.metadata.get("k");
-        let winners = found.and_then(|text| text.parse().ok()).filter(|&k: &usize| k > 0);
-        let winners = winners.ok_or_else(|| GoldenError::Metadata {
-            path: path.into(),
-            key: "k",
-            found: found.map_or("missing".into(), |text| format!("`{text}`")),
-            expected: "a number of winners, at least 1".into(),
-        })?;
+        let (file, expected) = (File::new(path, file), "a number of winners, at least 1");
+        let winners = file.metadata("k", expected)?;
+        if winners == 0 {
+            return Err(file.unlike("k", expected));
+        }
         Ok(Self { file, winners })
     }
 
@@ -35,11 +33,11 @@ impl WinnerTakeAllRecording {
     /// # Errors
     /// [`GoldenError`] if a tensor is missing or does not fit the others.
     pub fn compare<B: Attend>(&self, backend: &B) -> Result<Comparison, GoldenError> {
-        let shape = self.tensor("q")?.shape().to_vec();
+        let shape = self.file.tensor("q")?.shape().to_vec();
         let [_, b, heads, n, _] = *shape else { return Err(wrong("q", &[0; 5], &shape)) };
-        let [q, k, v] = ["q", "k", "v"].map(|name| self.counts(name, &shape));
-        let (q, k, v) = (q?, k?, v?);
-        let valid = self.shaped("key_valid", &[b, n])?.to_f32();
+        let [q, k, v] = ["q", "k", "v"].map(|name| self.file.bytes(name, &shape));
+        let [q, k, v] = [q?, k?, v?].map(|levels| levels.mapv(u32::from));
+        let valid = self.file.shaped("key_valid", &[b, n])?;
         let valid = Array2::from_shape_fn((b, n), |(b, n)| valid[[b, n]] != 0.0);
         let identity =
             ArrayD::from_shape_fn(vec![shape[0], b, heads, n, n], |i| u32::from(i[3] == i[4]));
@@ -53,8 +51,7 @@ impl WinnerTakeAllRecording {
         let several = WinnerTakeAll { winners: Winners::Count(self.winners), ..one };
         let mut differences = Vec::new();
         let mut compare = |name: &str, found: ArrayD<f64>| -> Result<(), GoldenError> {
-            let expected = self.tensor(name)?.to_f32();
-            differences.push(Difference::new(name, &found, &expected));
+            differences.push(self.file.difference(name, &found)?);
             Ok(())
         };
         for (name, wta) in [("wta", &one), ("topk", &several)] {
@@ -72,30 +69,4 @@ impl WinnerTakeAllRecording {
         compare("out_wta_spikes", in_heads(backend.read(spikes.input()), heads))?;
         Ok(Comparison { backend: backend.name(), differences })
     }
-
-    fn tensor(&self, name: &str) -> Result<&Tensor, GoldenError> {
-        self.file.get(name).ok_or_else(|| GoldenError::Missing { name: name.into() })
-    }
-
-    fn shaped(&self, name: &str, expected: &[usize]) -> Result<&Tensor, GoldenError> {
-        let tensor = self.tensor(name)?;
-        if tensor.shape() == expected {
-            return Ok(tensor);
-        }
-        Err(wrong(name, expected, tensor.shape()))
-    }
-
-    fn counts(&self, name: &str, shape: &[usize]) -> Result<ArrayD<u32>, GoldenError> {
-        let values = self.shaped(name, shape)?.to_f32();
-        let is_level = |x: f32| (0.0..=f32::from(u8::MAX)).contains(&x) && x.fract() == 0.0;
-        match values.iter().find(|&&x| !is_level(x)) {
-            Some(&found) => Err(GoldenError::Level { name: name.into(), found }),
-            None => Ok(values.mapv(|x| x as u32)),
-        }
-    }
-}
-
-fn wrong(name: &str, expected: &[usize], found: &[usize]) -> GoldenError {
-    let (expected, found) = (expected.to_vec(), found.to_vec());
-    LoadError::Shape { name: name.into(), expected, found }.into()
 }

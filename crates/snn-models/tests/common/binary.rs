@@ -5,7 +5,7 @@ use snn_attn::{Granularity, Parameterisation, Similarity, codes::Measure};
 use snn_models::{
     Config,
     efficient::{self, Attention, Coding, DelayMode, Fusion, Hashed},
-    qkformer,
+    lsformer, qkformer,
     spike_driven_transformer::{self as sdt, Pooling, SpikeMode},
     spikformer, statten,
 };
@@ -129,6 +129,43 @@ pub fn qkformer() -> impl Strategy<Value = qkformer::Config> {
                 batch_coupled,
                 similarity,
             }
+        },
+    )
+}
+
+/// Any LSFormer.
+pub fn lsformer() -> impl Strategy<Value = Config> {
+    use lsformer::{Attention, Pool, Shortcut};
+    let sizes = (1..=9usize, 1..=9usize, 1..=2usize, 1..=2usize, 1..=4usize);
+    let pool = prop_oneof![Just(Pool::Mean), Just(Pool::Sum), Just(Pool::Current), Just(Pool::Max)];
+    let windows = (0..=3usize, vec(1..=4usize, 1..=3), any::<[bool; 2]>());
+    let flags = any::<[bool; 3]>();
+    (sizes, any::<[bool; 4]>(), (pool, 2..=3usize), windows, flags, vec(0..=1usize, 3)).prop_map(
+        |((y, x, wide, in_channels, time_steps), pools, (pool, pool_window), windows, flags, d)| {
+            let (half, dilations, [global, global_head]) = windows;
+            let [membrane, learned, events] = flags;
+            let pooling = Pooling(pools);
+            Config::Lsformer(lsformer::Config {
+                image: [y + pooling.stride(), x + pooling.stride()],
+                in_channels,
+                events,
+                classes: 3,
+                dim: 8 * wide,
+                depths: [d[0], d[1], d[2], 1],
+                heads: wide,
+                mlp_ratio: 1,
+                time_steps,
+                pooling,
+                pool,
+                pool_window,
+                learned_thresholds: learned && matches!(pool, Pool::Mean | Pool::Sum),
+                scale: if wide == 1 { 0.125 } else { 0.7 },
+                attention: if global { Attention::Global } else { Attention::Window },
+                window: 2 * half + 1,
+                dilations,
+                global_head,
+                shortcut: if membrane { Shortcut::Membrane } else { Shortcut::Sew },
+            })
         },
     )
 }

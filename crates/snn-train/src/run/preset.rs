@@ -18,6 +18,7 @@ embed![
     "digits-qsd-transformer",
     "digits-xnor",
     "digits-efficient",
+    "digits-lsformer",
     "mnist",
     "fashion-mnist",
     "fashion-mnist-efficient",

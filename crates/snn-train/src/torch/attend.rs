@@ -1,5 +1,9 @@
-use ndarray::Array2;
-use snn_attn::{Attend, Visible, WinnerTakeAll, Winners};
+use ndarray::{Array2, Array3};
+use snn_attn::{
+    Attend, DilatedWindows, Visible, WinnerTakeAll, Winners,
+    heads::{merge_heads, split_heads},
+};
+use snn_core::Signal;
 use tch::{Kind, Tensor};
 
 use super::{
@@ -38,9 +42,38 @@ impl Attend for Torch {
             None => weights,
         })
     }
+
+    /// All products, those outside of the windows times zero: on so few tokens that is faster than
+    /// gathering keys.
+    fn window_attention(
+        &self,
+        [q, k, v]: [&Counts; 3],
+        heads: usize,
+        scale: f64,
+        windows: &DilatedWindows,
+    ) -> Real {
+        let shape = q.shape();
+        let positions = &shape[2..shape.len() - 1];
+        let [q, k, v] = [q, k, v].map(|x| split_heads::<Self, _>(x, heads).0);
+        let inside = self.inside(windows, heads, positions).to_kind(q.kind());
+        let scores = q.matmul(&k.transpose(3, 4)) * inside;
+        merge_heads::<Self, _>(&Real(scores.matmul(&v) * scale), positions)
+    }
 }
 
 impl Torch {
+    /// The keys in the windows of every head, `[heads, N, N]`.
+    fn inside(&self, windows: &DilatedWindows, heads: usize, positions: &[usize]) -> Tensor {
+        let tokens = positions.iter().product();
+        let mut inside = Array3::from_elem((heads, tokens, tokens), false);
+        for head in 0..heads {
+            for (i, keys) in windows.seen([head, heads], positions).into_iter().enumerate() {
+                keys.into_iter().for_each(|j| inside[[head, i, j]] = true);
+            }
+        }
+        to_torch(&inside.into_dyn()).to_device(self.device)
+    }
+
     /// What every query sees, broadcast against scores `[T, B, heads, N, M]`; `None` if all.
     fn seen(&self, visible: &Visible, scores: &Tensor) -> Option<Tensor> {
         let size = scores.size();

@@ -1,7 +1,7 @@
 use ndarray::ArrayD;
 use snn_core::{
-    Activation, Activity, Backend, Input, IntegerNeuron, Mode, Neuron, Tensor as Published, Window,
-    backend::SynapseParts, neuron::Rounding, tensor,
+    Activation, Activity, Backend, Input, IntegerNeuron, Mode, Neuron, Response,
+    Tensor as Published, Window, backend::SynapseParts, neuron::Rounding, tensor,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -9,7 +9,7 @@ use super::{
     Precision, Torch,
     convert::{from_torch, length, shape, to_torch},
     fire::fire,
-    pool::max_pool,
+    pool::{max_pool, response_pool},
     signal::{Counts, Real, Spikes, tensor_of},
     synapse::TorchSynapse,
 };
@@ -196,11 +196,18 @@ impl Backend for Torch {
             Activation::Identity => &x.0 * factor,
             Activation::Sigmoid => &x.0 * factor.sigmoid(),
             Activation::Clamp => &x.0 * factor.clamp(0.0, 1.0),
+            Activation::PerSoftplus => {
+                &x.0 / (factor.clamp_min(0.0) + (-factor.abs()).exp().log1p())
+            }
         })
     }
 
     fn max_pool_real(&self, x: &Real, window: Window) -> Real {
         Real(max_pool(&x.0, window))
+    }
+
+    fn response_pool(&self, x: &Real, window: Window, response: Response) -> Real {
+        Real(response_pool(&x.0, window, response))
     }
 
     fn mean_positions(&self, x: &Real) -> Real {

@@ -67,6 +67,30 @@ impl Levels {
         self.rows += 1;
     }
 
+    /// The product of row `row` with row `other_row` of `other`.
+    #[inline(always)]
+    pub(crate) fn product(&self, row: usize, other: &Self, other_row: usize) -> u32 {
+        let words = self.channels.div_ceil(WORD);
+        let mut sum = 0;
+        for (a, left) in self.planes.iter().enumerate() {
+            let left = &left[row * words..(row + 1) * words];
+            for (b, right) in other.planes.iter().enumerate() {
+                let right = &right[other_row * words..(other_row + 1) * words];
+                let both = left.iter().zip(right).map(|(a, b)| (a & b).count_ones());
+                sum += both.sum::<u32>() << (a + b);
+            }
+        }
+        sum
+    }
+
+    /// Whether every level of a row is zero.
+    #[inline(always)]
+    pub(crate) fn is_silent(&self, row: usize) -> bool {
+        let words = self.channels.div_ceil(WORD);
+        let mut planes = self.planes.iter();
+        planes.all(|plane| plane[row * words..(row + 1) * words].iter().all(|&word| word == 0))
+    }
+
     /// Writes the products of row `query` of `queries` with every row of this.
     ///
     /// # Panics

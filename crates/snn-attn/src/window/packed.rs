@@ -1,0 +1,82 @@
+//! Windows on packed rows: scores are counts of bits, of the keys of the window alone.
+
+use ndarray::{Array3, ArrayD, Axis, s};
+use rayon::prelude::*;
+use snn_core::packed::{Isa, Level};
+
+use super::{DilatedWindows, frames, places, unframed};
+use crate::levels::Levels;
+
+/// [`Attend::window_attention`](crate::Attend::window_attention) before its scale.
+pub(crate) fn packed(
+    isa: Isa,
+    qkv: [&ArrayD<u32>; 3],
+    heads: usize,
+    windows: &DilatedWindows,
+) -> ArrayD<u32> {
+    let (positions, shape) = places(qkv, heads);
+    let [q, k, v] = qkv.map(frames);
+    let (width, value) = (q.dim().2 / heads, v.dim().2 / heads);
+    let seen: Vec<_> = (0..heads).map(|head| windows.seen([head, heads], positions)).collect();
+    let mut y = Array3::zeros(v.raw_dim());
+    y.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(frame, mut y)| {
+        for (head, seen) in seen.iter().enumerate() {
+            let of_head = head * width..(head + 1) * width;
+            let [queries, keys] = [&q, &k].map(|x| {
+                let x = x.slice(s![frame, .., of_head.clone()]);
+                let mut rows = Levels::new(width.max(1), x.iter().copied().max().unwrap_or(0));
+                x.outer_iter().for_each(|row| rows.push(row.iter().copied()));
+                rows
+            });
+            let of_head = head * value..(head + 1) * value;
+            let values: Vec<u32> =
+                v.slice(s![frame, .., of_head.clone()]).iter().copied().collect();
+            let mut sums = vec![0; values.len()];
+            attend(isa, [&queries, &keys], &values, seen, &mut sums);
+            let mut y = y.slice_mut(s![.., of_head]);
+            y.iter_mut().zip(sums).for_each(|(y, sum)| *y = sum);
+        }
+    });
+    unframed(y, &shape)
+}
+
+/// One head: rows of queries and keys, `values` and `out` `[N, width]`.
+#[allow(unsafe_code)]
+fn attend(isa: Isa, rows: [&Levels; 2], values: &[u32], seen: &[Vec<usize>], out: &mut [u32]) {
+    match isa.level() {
+        Level::Portable => sum_windows(rows, values, seen, out),
+        // SAFETY: only `Isa::all` makes these levels, after detecting AVX2 and POPCNT.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 | Level::Avx512 => unsafe { avx2(rows, values, seen, out) },
+    }
+}
+
+#[inline(always)]
+fn sum_windows(
+    [queries, keys]: [&Levels; 2],
+    values: &[u32],
+    seen: &[Vec<usize>],
+    out: &mut [u32],
+) {
+    let width = out.len() / seen.len().max(1);
+    for (i, seen) in seen.iter().enumerate() {
+        if queries.is_silent(i) {
+            continue;
+        }
+        let out = &mut out[i * width..(i + 1) * width];
+        for &j in seen {
+            let score = queries.product(i, keys, j);
+            if score > 0 {
+                let values = &values[j * width..(j + 1) * width];
+                out.iter_mut().zip(values).for_each(|(out, value)| *out += score * value);
+            }
+        }
+    }
+}
+
+/// The same loop, compiled for AVX2 and its count of the ones of a word.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,popcnt")]
+fn avx2(rows: [&Levels; 2], values: &[u32], seen: &[Vec<usize>], out: &mut [u32]) {
+    sum_windows(rows, values, seen, out);
+}
