@@ -1,11 +1,14 @@
-//! The core of spiking self-attention, alone and with its neurons.
+//! The core of spiking self-attention, alone and with its neurons; and of attention on dilated
+//! windows, whose time per token should not depend on their number.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use snn_attn::{Attend, DilatedWindows};
 use snn_benches::{
     inputs::{HEADS, SAMPLES, STEPS, WIDTH, attended, qkv},
     serve::Work,
     work::Attention,
 };
+use snn_core::{Backend, Packed, Reference, Signal};
 
 fn ssa(c: &mut Criterion) {
     let mut group = c.benchmark_group("ssa");
@@ -24,5 +27,29 @@ fn ssa(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ssa);
+fn windows(c: &mut Criterion) {
+    let mut group = c.benchmark_group("windows-3x3");
+    group.sample_size(10);
+    let windows = DilatedWindows::new(3, vec![1, 2]);
+    let packed = Packed::default();
+    for side in [8, 16, 32] {
+        let grid = [STEPS, SAMPLES, side, side, HEADS * WIDTH];
+        let dense = qkv(side * side)
+            .unwrap()
+            .map(|x| x.into_shape_with_order(&grid[..]).unwrap().mapv(u32::from));
+        let [q, k, v] = dense.each_ref().map(|x| packed.counts(x));
+        let run = || {
+            let y = packed.window_attention([&q, &k, &v], HEADS, 0.125, &windows);
+            packed.read(y.input())
+        };
+        let [q, k, v] = &dense;
+        let reference = Reference::<f64>::new();
+        assert_eq!(run(), reference.window_attention([q, k, v], HEADS, 0.125, &windows), "{side}");
+        group.throughput(Throughput::Elements((STEPS * SAMPLES * side * side) as u64));
+        group.bench_function((side * side).to_string(), |b| b.iter(run));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, ssa, windows);
 criterion_main!(benches);

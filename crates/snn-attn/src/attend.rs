@@ -4,6 +4,7 @@ use snn_core::{Backend, Outline, Packed, Signal, outline, reference::Scalar};
 use crate::{
     hashed::HashAttend,
     ssa, statten,
+    temporal::TemporalAttend,
     visible::Visible,
     window::{self, DilatedWindows},
     wta::{self, WinnerTakeAll},
@@ -13,7 +14,7 @@ use crate::{
 
 /// What the attention mechanisms need of a backend. The methods have generic
 /// forms; a backend overrides those that it can do better.
-pub trait Attend: HashAttend {
+pub trait Attend: HashAttend + TemporalAttend {
     /// `scale Q (K^T V)` per time step, sample and head: without a softmax the
     /// order of the products is free, and this one costs `N d^2`.
     ///
@@ -251,7 +252,7 @@ impl Attend for Outline {
     }
 }
 
-impl<B: HashAttend> Attend for snn_core::Unfolded<B> {}
+impl<B: HashAttend + TemporalAttend> Attend for snn_core::Unfolded<B> {}
 
 /// Brings 64-bit floats in; a border takes 32-bit ones, so in two parts.
 fn bring<B: Backend>(backend: &B, values: &ArrayD<f64>) -> B::Real {

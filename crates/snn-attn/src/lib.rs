@@ -35,6 +35,7 @@ mod sdsa;
 mod similarity;
 mod ssa;
 mod statten;
+mod temporal;
 mod visible;
 mod window;
 mod wta;
@@ -46,7 +47,10 @@ pub use levels::Levels;
 pub use qk::{channel_attention, token_attention};
 pub use sdsa::{pool_head_planes, sdsa1};
 pub use similarity::{Agreement, Granularity, Parameterisation, Similarity};
+pub use temporal::{
+    TemporalAttend, alpha, bidirectional_temporal_fusion, forward_kernel, token_value_attention,
+};
 pub use visible::Visible;
-pub use window::DilatedWindows;
+pub use window::{DilatedWindows, Reach};
 pub use wta::{KeyValueCache, WinnerTakeAll, Winners};
 pub use xnor::ZeroWeight;

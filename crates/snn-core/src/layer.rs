@@ -39,6 +39,18 @@ impl<B: Backend> Synapse<B> {
         pass.observe(Event::Synapse { name: &self.name, map: self.map, input, repeats });
         pass.backend.current(&self.prepared, input, repeats, pass.mode)
     }
+
+    /// As [`Synapse::forward`], for one of the steps that a network takes one by one: the probe is
+    /// not told. [`Synapse::tell`] tells it of all.
+    pub fn compute(&self, pass: &mut Pass<'_, B>, x: &impl Signal<B>) -> B::Real {
+        pass.backend.current(&self.prepared, x.input(), 1, pass.mode)
+    }
+
+    /// Tells the probe what was read, `[T, B, positions..., inputs]`.
+    pub fn tell(&self, pass: &mut Pass<'_, B>, x: &impl Signal<B>) {
+        let input = x.input();
+        pass.observe(Event::Synapse { name: &self.name, map: self.map, input, repeats: 1 });
+    }
 }
 
 /// A learned vector for each of so many things, under its published name.
@@ -111,6 +123,25 @@ impl<B: Backend> NeuronLayer<B> {
         let (spikes, v) = pass.backend.fire(&self.neuron, self.leak.as_ref(), current, v.as_ref());
         pass.keep_membrane(&self.name, v);
         spikes
+    }
+}
+
+impl<B: Backend> NeuronLayer<B> {
+    /// The spikes of one step and the membrane after it, from a membrane that the caller keeps: for
+    /// neurons that run through time in another order. The probe is not told;
+    /// [`NeuronLayer::tell`] tells it of all steps.
+    pub fn fire_from(
+        &self,
+        pass: &Pass<'_, B>,
+        current: &B::Real,
+        v: Option<&B::Real>,
+    ) -> (B::Spikes, B::Real) {
+        pass.backend.fire(&self.neuron, self.leak.as_ref(), current, v)
+    }
+
+    /// Tells the probe what was sent, `[T, B, ...]`.
+    pub fn tell(&self, pass: &mut Pass<'_, B>, spikes: &B::Spikes) {
+        pass.observe(Event::Neuron { name: &self.name, output: spikes.input(), unit: 1.0 });
     }
 }
 

@@ -25,6 +25,17 @@ pub enum Map {
         /// many as channels is a depthwise convolution.
         groups: usize,
     },
+    /// Cross-correlation along the positions, read row by row as one line:
+    /// `[T, B, positions..., inputs]` to `[T, B, positions..., outputs]`, weights as
+    /// published, `[outputs, inputs, size]`. The end of a row meets the start of the next.
+    Conv1d {
+        /// Channels in.
+        inputs: usize,
+        /// Channels out.
+        outputs: usize,
+        /// Length of the kernel, odd; half of it looks over each end, at zeros.
+        size: usize,
+    },
 }
 
 /// A square window that slides over two positions.
@@ -109,35 +120,47 @@ impl Map {
     /// Channels in.
     pub const fn inputs(&self) -> usize {
         match *self {
-            Self::Linear { inputs, .. } | Self::Conv2d { inputs, .. } => inputs,
+            Self::Linear { inputs, .. }
+            | Self::Conv2d { inputs, .. }
+            | Self::Conv1d { inputs, .. } => inputs,
         }
     }
 
     /// Channels out.
     pub const fn outputs(&self) -> usize {
         match *self {
-            Self::Linear { outputs, .. } | Self::Conv2d { outputs, .. } => outputs,
+            Self::Linear { outputs, .. }
+            | Self::Conv2d { outputs, .. }
+            | Self::Conv1d { outputs, .. } => outputs,
+        }
+    }
+
+    /// Places that one output sees.
+    pub const fn taps(&self) -> usize {
+        match *self {
+            Self::Linear { .. } => 1,
+            Self::Conv2d { window, .. } => window.size * window.size,
+            Self::Conv1d { size, .. } => size,
         }
     }
 
     /// Weights that one output sums over.
     pub const fn fan_in(&self) -> usize {
         match *self {
-            Self::Linear { inputs, .. } => inputs,
-            Self::Conv2d { inputs, window, groups, .. } => {
-                inputs / groups * window.size * window.size
-            }
+            Self::Conv2d { inputs, groups, .. } => inputs / groups * self.taps(),
+            _ => self.inputs() * self.taps(),
         }
     }
 
-    /// Shape of the weight tensor: `[outputs, inputs]` or
-    /// `[outputs, inputs / groups, k, k]`.
+    /// Shape of the weight tensor: `[outputs, inputs]`,
+    /// `[outputs, inputs / groups, k, k]` or `[outputs, inputs, k]`.
     pub fn weight_shape(&self) -> Vec<usize> {
         match *self {
             Self::Linear { inputs, outputs } => vec![outputs, inputs],
             Self::Conv2d { inputs, outputs, window, groups } => {
                 vec![outputs, inputs / groups, window.size, window.size]
             }
+            Self::Conv1d { inputs, outputs, size } => vec![outputs, inputs, size],
         }
     }
 

@@ -66,6 +66,35 @@ proptest! {
         }
     }
 
+    /// Rows of an image stand one after the other: ends meet starts, and nothing is beyond.
+    #[test]
+    fn a_convolution_along_a_line_is_its_sum(
+        (inputs, outputs, half) in (1usize..4, 1usize..4, 0usize..3),
+        (height, width) in (1usize..5, 1usize..5), seed: u64,
+    ) {
+        let map = Map::Conv1d { inputs, outputs, size: 2 * half + 1 };
+        let shape = [2, 1, height, width, inputs];
+        let (x, w) = (numbers(&shape, seed), numbers(&map.weight_shape(), !seed));
+        let backend = F64::new();
+        let mut weights = Weights::default();
+        weights.insert("conv.weight", Tensor::F32(w.clone()));
+        let builder = Builder::load(&backend, &weights);
+        let conv = builder.synapse(Stage::new("conv", map)).unwrap();
+        let y = conv.forward(&mut Pass::new(&backend), &backend.real(&x));
+        prop_assert_eq!(y.shape(), &[2, 1, height, width, outputs][..]);
+        for (place, &found) in y.indexed_iter() {
+            let mut sum = 0.0;
+            for (i, tap) in (0..inputs).flat_map(|i| (0..=2 * half).map(move |tap| (i, tap))) {
+                let seen = (place[2] * width + place[3] + tap).checked_sub(half);
+                if let Some(seen) = seen.filter(|&seen| seen < height * width) {
+                    let at = [place[0], 0, seen / width, seen % width, i];
+                    sum += f64::from(x[&at[..]]) * f64::from(w[[place[4], i, tap]]);
+                }
+            }
+            prop_assert!((found - sum).abs() < 1e-12, "{found} is not {sum}");
+        }
+    }
+
     #[test]
     fn pooling_spikes_is_or(height in 1usize..7, width in 1usize..7, bits: u64) {
         let backend = F64::new();

@@ -206,9 +206,9 @@ fn recognise<'a>(
 ) -> Result<Found<'a>, Why> {
     let mut shapes = candidate.shapes();
     let mut left = Vec::new();
-    shapes.retain(|name, _| {
+    shapes.retain(|name, shape| {
         let asked = request.ignore.iter().any(|pattern| matches(pattern, name));
-        let reason = asked.then_some("as asked by --ignore").or_else(|| harmless(name));
+        let reason = asked.then_some("as asked by --ignore").or_else(|| harmless(name, shape));
         if let Some(reason) = reason {
             left.push(Ignored { name: name.clone(), reason: reason.into() });
         }

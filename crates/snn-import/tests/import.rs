@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{ArrayD, IxDyn};
 use snn_core::{Reference, Tensor, Weights};
 use snn_import::{Import, Origin, Request, import};
-use snn_models::{Config, Preset, spike_driven_transformer, spikformer};
+use snn_models::{Config, Preset, spike_driven_transformer, spikformer, teformer};
 use tempfile::TempDir;
 
 fn data(name: &str) -> PathBuf {
@@ -205,6 +205,32 @@ fn counters_of_profilers_and_of_old_releases() {
     let found = of(&old, &untold());
     assert_eq!(found.weights.tensors, weights().tensors);
     assert_eq!(found.report.uncounted.len(), 11);
+}
+
+#[test]
+fn constants_of_neurons_are_left_out() {
+    let config = Config::Teformer(teformer::Config {
+        image: [8, 8],
+        dim: 16,
+        heads: 2,
+        ..teformer::Config::cifar(3)
+    });
+    let (_, weights) = config.draw(&Reference::<f32>::new(), 1).unwrap();
+    let mut saved = weights.clone();
+    let constants = [
+        "patch_embed1.proj_lif.threshold",
+        "stage1.0.tssa.q_lif.act_fun.alpha",
+        "stage2.0.mlp.gate_lif.threshold",
+        "stage3.1.mlp.fc_lif2.threshold",
+    ];
+    for name in constants {
+        saved.insert(name, Tensor::F32(ndarray::arr0(0.5).into_dyn()));
+    }
+    let found = of(&saved, &set(&["heads=2", "image=[8, 8]"]));
+    assert_eq!(found.config, config);
+    assert_eq!(found.weights.tensors, weights.tensors);
+    let left: Vec<_> = found.report.ignored.iter().map(|left| left.name.as_str()).collect();
+    assert_eq!(left, constants);
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub mod select;
 pub mod spike_driven_transformer;
 pub mod spikformer;
 pub mod statten;
+pub mod teformer;
 pub mod wta_spikingformer;
 pub mod zoo;
 

@@ -7,7 +7,7 @@ use snn_core::{Builder, LoadError, Outline, Weights};
 use crate::{
     e_spikeformer, efficient, lsformer, meta_spikeformer,
     network::{InputShape, Network},
-    qkformer, qsd_transformer, spike_driven_transformer, spikformer, statten,
+    qkformer, qsd_transformer, spike_driven_transformer, spikformer, statten, teformer,
 };
 
 /// The shape of one network of any system.
@@ -32,6 +32,8 @@ pub enum Config {
     EfficientSpikingTransformer(efficient::Config),
     /// LSFormer, arXiv 2605.13887, as we read it.
     Lsformer(lsformer::Config),
+    /// TEFormer, arXiv 2601.18274.
+    Teformer(teformer::Config),
 }
 
 impl Config {
@@ -47,6 +49,7 @@ impl Config {
             Self::Statten(_) => "statten",
             Self::EfficientSpikingTransformer(_) => "efficient-spiking-transformer",
             Self::Lsformer(_) => "lsformer",
+            Self::Teformer(_) => "teformer",
         }
     }
 
@@ -62,6 +65,7 @@ impl Config {
             Self::Statten(config) => config.input(),
             Self::EfficientSpikingTransformer(config) => config.input(),
             Self::Lsformer(config) => config.input(),
+            Self::Teformer(config) => config.input(),
         }
     }
 
@@ -77,6 +81,7 @@ impl Config {
             Self::Statten(config) => config.classes,
             Self::EfficientSpikingTransformer(config) => config.host.classes,
             Self::Lsformer(config) => config.classes,
+            Self::Teformer(config) => config.classes,
         }
     }
 
@@ -99,6 +104,7 @@ impl Config {
             Self::Statten(config) => Box::new(config.build(from)?),
             Self::EfficientSpikingTransformer(config) => Box::new(config.build(from)?),
             Self::Lsformer(config) => config.build(from)?,
+            Self::Teformer(config) => Box::new(config.build(from)?),
         })
     }
 
@@ -186,6 +192,7 @@ impl Preset {
         presets.extend(statten::presets());
         presets.extend(efficient::presets());
         presets.extend(lsformer::presets());
+        presets.extend(teformer::presets());
         presets
     }
 

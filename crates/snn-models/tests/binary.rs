@@ -10,7 +10,7 @@ mod sent;
 
 use std::collections::BTreeMap;
 
-use binary::{any_binary, efficient, lsformer, qkformer, spike_driven, statten};
+use binary::{any_binary, efficient, lsformer, qkformer, spike_driven, statten, teformer};
 use lively::{images, lively};
 use ndarray::{ArrayD, Axis, concatenate};
 use proptest::prelude::*;
@@ -126,7 +126,10 @@ proptest! {
 
     #[test]
     fn packed_spikes_are_those_of_the_reference(
-        config in prop_oneof![2 => any_binary(), 1 => efficient(), 1 => lsformer()], seed: u64,
+        config in prop_oneof![
+            4 => any_binary(), 1 => efficient(), 1 => lsformer(), 1 => teformer(),
+        ],
+        seed: u64,
     ) {
         let (weights, images) = (lively(&config, seed), images(&config, seed));
         let mut reference = run(&config, &weights, &images);
@@ -408,6 +411,90 @@ mod lsformers {
                 with(|c| (c.pool, c.learned_thresholds) = (Pool::Max, true)),
                 "`learned_thresholds` is true, expected false: this `pool` has no neurons of its own",
             ),
+        ];
+        for (config, message) in cases {
+            let error = config.draw(&F64::new(), 0).err().unwrap().to_string();
+            assert_eq!(error, format!("configuration field {message}"));
+        }
+    }
+}
+
+mod teformers {
+    use snn_models::teformer::{Config as Te, Fusion, Variant};
+
+    use super::*;
+
+    fn small() -> Te {
+        Te { image: [8, 8], dim: 32, heads: 2, ..Te::cifar(3) }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn samples_are_independent(config in teformer(), seed: u64) {
+            let (weights, images) = (lively(&config, seed), images(&config, seed));
+            let both = run(&config, &weights, &images);
+            for i in 0..2 {
+                let alone = run(&config, &weights, &sample(&images, i));
+                let both = both.0["logits"].index_axis(Axis(0), i).to_owned();
+                let alone = alone.0["logits"].index_axis(Axis(0), 0).to_owned();
+                prop_assert!(both.iter().zip(&alone).all(|(a, b)| (a - b).abs() < 1e-12));
+            }
+        }
+    }
+
+    #[test]
+    fn they_are_busy() {
+        let dvs = Te { dim: 64, heads: 2, image: [32, 32], ..Te::dvs(3) };
+        let sequence = Te { variant: Variant::Sequence, image: [1, 16], ..small() };
+        // Tokens are compared with themselves alone: narrow heads have little in common.
+        let both = Te { fusion: Fusion::Bidirectional, dim: 128, heads: 1, ..small() };
+        for config in [small(), dvs, sequence, both] {
+            let config = Config::Teformer(config);
+            let sent = run(&config, &lively(&config, 2), &images(&config, 2));
+            let silent = |x: &ArrayD<f64>| x.iter().all(|&n| n == 0.0);
+            let silent: Vec<_> = sent.0.iter().filter(|(_, x)| silent(x)).map(|(n, _)| n).collect();
+            assert!(10 * silent.len() <= sent.0.len(), "{config:?}: {silent:?} never fired");
+        }
+    }
+
+    #[test]
+    fn tensors_are_called_as_the_authors_call_them() {
+        let (_, weights) = Config::Teformer(Te::cifar(10)).outline().unwrap();
+        let shape = |name: &str| weights.get(name).map(|tensor| tensor.shape().to_vec());
+        let expected: [(&str, &[usize]); 12] = [
+            ("patch_embed1.proj1_conv.weight", &[96, 48, 3, 3]),
+            ("patch_embed2.proj_res_conv.weight", &[192, 96, 1, 1]),
+            ("patch_embed3.proj4_bn.running_var", &[384]),
+            ("stage1.0.tssa.v_conv.weight", &[96, 96, 3]),
+            ("stage1.0.tssa.proj_conv.bias", &[96]),
+            ("stage2.0.tssa.TIMv2.theta", &[]),
+            ("stage2.0.mlp.input_x.weight", &[768, 192, 1]),
+            ("stage2.0.mlp.forget_h.bias", &[768]),
+            ("stage2.0.mlp.fc_bn2.weight", &[192]),
+            ("stage3.1.ssa.q_conv.weight", &[384, 384, 1]),
+            ("stage3.1.mlp.fc_conv1.weight", &[1536, 384, 1, 1]),
+            ("stage3.1.mlp.fc_bn2.num_batches_tracked", &[]),
+        ];
+        for (name, expected) in expected {
+            assert_eq!(shape(name).as_deref(), Some(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn configurations_that_contradict_themselves_say_so() {
+        let with = |edit: fn(&mut Te)| {
+            let mut config = small();
+            edit(&mut config);
+            Config::Teformer(config)
+        };
+        let cases = [
+            (with(|c| c.heads = 3), "`heads` is 3, expected a divisor of 8"),
+            (with(|c| c.time_steps = 0), "`time_steps` is 0, expected at least 1"),
+            (with(|c| c.depths = vec![1]), "`depths` is [1], expected 3 numbers, one a stage"),
+            (with(|c| c.image = [8, 6]), "`image` is 6, expected a positive multiple of 4"),
+            (with(|c| c.variant = Variant::Sequence), "`image` is 8, expected a divisor of 1"),
         ];
         for (config, message) in cases {
             let error = config.draw(&F64::new(), 0).err().unwrap().to_string();

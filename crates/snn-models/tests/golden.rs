@@ -143,3 +143,18 @@ fn dilated_windows() {
         assert_eq!(comparison.differences.len(), 2 + 4 + 3);
     }
 }
+
+#[test]
+fn temporal_block() {
+    let Some(folder) = folder() else { return };
+    let recording = Recording::load(&folder.join("teformer-block-a.safetensors")).unwrap();
+    for comparison in [
+        recording.compare(&Reference::<f64>::new()).unwrap(),
+        recording.compare(&Reference::<f32>::new()).unwrap(),
+        recording.compare(&Packed::default()).unwrap(),
+    ] {
+        let failures: Vec<_> = comparison.failures().collect();
+        assert!(failures.is_empty(), "{}: {failures:?}", comparison.backend);
+        assert_eq!(comparison.differences.len(), 12);
+    }
+}

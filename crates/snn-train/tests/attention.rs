@@ -5,7 +5,7 @@ mod common;
 
 use ndarray::{Array2, ArrayD, IxDyn};
 use proptest::{collection::vec, prelude::*};
-use snn_attn::{Attend, DilatedWindows, Visible, WinnerTakeAll, Winners};
+use snn_attn::{Attend, DilatedWindows, TemporalAttend, Visible, WinnerTakeAll, Winners};
 use snn_core::{Backend, Reference, Weights};
 use snn_train::{Precision, Torch, torch};
 use tch::{Device, Kind, Tensor};
@@ -148,6 +148,39 @@ proptest! {
             let sum = sum.double_value(&[]);
             prop_assert!((linear - sum).abs() < 1e-9 * (1.0 + sum.abs()), "{} is {}", linear, sum);
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn looking_along_time_is_as_the_reference_does_and_is_learned(
+        (t, x) in (1usize..6).prop_flat_map(|t| (Just(t), vec(-2.0..2.0f32, t * 3))),
+        raw in -3.0..3.0f32,
+    ) {
+        let (torch, x) = (torch(), ArrayD::from_shape_vec(IxDyn(&[t, 1, 1, 3]), x).unwrap());
+        let squares = x.mapv(|x| x * x);
+        let theta = snn_core::Tensor::F32(ndarray::arr0(raw).into_dyn());
+        let fused = |torch: &Torch, theta: &Tensor| {
+            let y = torch.fuse_forward(&torch.real(&x), theta);
+            torch.blend(&torch.scale_real(&y, -1.5), &y, &torch.real(&squares))
+        };
+        let learned = torch.param("theta", &theta);
+        let found = fused(&torch, &learned);
+        let expected = {
+            let learned = REFERENCE.param("theta", &theta);
+            let y = REFERENCE.fuse_forward(&REFERENCE.real(&x), &learned);
+            REFERENCE.blend(&y.mapv(|y| -1.5 * y), &y, &REFERENCE.real(&squares))
+        };
+        let read = torch.read(snn_core::Input::Real(&found));
+        prop_assert!(read.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= 1e-12));
+        found.tensor().sum(Kind::Double).backward();
+        let at = |shift: f64| {
+            tch::no_grad(|| fused(&torch, &(&learned + shift)).tensor().sum(Kind::Double))
+                .double_value(&[])
+        };
+        let slope = (at(1e-5) - at(-1e-5)) / 2e-5;
+        let gradient = learned.grad().double_value(&[]);
+        prop_assert!((gradient - slope).abs() < 1e-6 * (1.0 + slope.abs()), "{gradient} {slope}");
     }
 }
 

@@ -21,6 +21,7 @@ fn any() -> impl Strategy<Value = Config> {
         4 => binary::any_binary(),
         1 => binary::efficient(),
         2 => binary::lsformer(),
+        2 => binary::teformer(),
         2 => pyramids::any(),
     ]
 }

@@ -54,6 +54,7 @@ fn maps() -> impl Strategy<Value = Map> {
         Just(Map::conv2d(4, 2, same(1))),
         Just(Map::depthwise(4, same(3).dilation(2).padding(2))),
         Just(Map::Conv2d { inputs: 4, outputs: 6, window: same(3), groups: 2 }),
+        Just(Map::Conv1d { inputs: 4, outputs: 3, size: 3 }),
     ]
 }
 

@@ -1,7 +1,9 @@
 //! Losses against the formulas, number by number.
 
 use proptest::{collection::vec, prelude::*};
-use snn_train::loss::{cross_entropy, distill_hard, distill_soft, distill_tokens, tet};
+use snn_train::loss::{
+    cross_entropy, distill_hard, distill_soft, distill_tokens, temporal_alignment, tet,
+};
 use tch::{Device, Kind, Tensor};
 
 const K: usize = 5;
@@ -51,6 +53,41 @@ proptest! {
             y.iter().map(|y| (1.0 - smoothing) * y + smoothing / K as f64).collect();
         // Rounded shares sum to almost 1, which is what libtorch spreads.
         prop_assert!((found.double_value(&[]) - entropy(&x, &smooth)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn steps_side_by_side_should_look_alike_and_distant_ones_may_not(
+        (t, b, x) in (1usize..6, 1usize..3)
+            .prop_flat_map(|(t, b)| (Just(t), Just(b), vec(-2.0..2.0f64, t * b * 3))),
+        silent in any::<prop::sample::Index>(),
+        lambda in 0.0..2.0f64, distance in 1usize..4, margin in -0.5..0.9f64,
+    ) {
+        let mut x = x;
+        x.chunks_mut(3).nth(silent.index(t * b)).unwrap().fill(0.0);
+        let leaf = tensor(&x, &[t as i64, b as i64, 3]).set_requires_grad(true);
+        let found = temporal_alignment(&leaf, lambda, distance, margin);
+        let row = |i: usize, s: usize| &x[(i * b + s) * 3..(i * b + s + 1) * 3];
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let cosine = |i, j, s| {
+            let (a, b) = (row(i, s), row(j, s));
+            dot(a, b) / (dot(a, a).sqrt() * dot(b, b).sqrt()).max(1e-8)
+        };
+        let (mut near, mut far) = (Vec::new(), Vec::new());
+        for s in 0..b {
+            for (i, j) in (0..t).flat_map(|i| (i + 1..t).map(move |j| (i, j))) {
+                if j == i + 1 {
+                    near.push(1.0 - cosine(i, j, s));
+                }
+                if j - i >= distance {
+                    far.push((cosine(i, j, s) - margin).max(0.0));
+                }
+            }
+        }
+        let mean = |x: Vec<f64>| x.iter().sum::<f64>() / x.len().max(1) as f64;
+        prop_assert!(close(&found, mean(near) + lambda * mean(far)));
+        found.backward();
+        let gradient = Vec::<f64>::try_from(leaf.grad().flatten(0, -1)).unwrap();
+        prop_assert!(gradient.iter().all(|g| g.is_finite()));
     }
 
     #[test]

@@ -242,7 +242,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let rows = shape[0] * shape[1] * match map {
-            Map::Linear { .. } => shape[2] * shape[3],
+            Map::Linear { .. } | Map::Conv1d { .. } => shape[2] * shape[3],
             Map::Conv2d { window, .. } => window.outputs(shape[2]) * window.outputs(shape[3]),
         };
         prop_assume!(!train || rows * repeats > 1);
@@ -297,9 +297,14 @@ fn maps(shape: Vec<usize>) -> impl Strategy<Value = Map> {
         })
         .prop_filter("larger than the input", move |map| match map {
             Map::Conv2d { window, .. } => fits(*window, &shape),
-            Map::Linear { .. } => true,
+            _ => true,
         });
-    prop_oneof![linear, conv]
+    let line = (1usize..4, 0usize..3).prop_map(move |(outputs, half)| Map::Conv1d {
+        inputs,
+        outputs,
+        size: 2 * half + 1,
+    });
+    prop_oneof![2 => linear, 2 => conv, 1 => line]
 }
 
 /// A checkpoint of what `build` asks for in which nothing is at its start: statistics of a network

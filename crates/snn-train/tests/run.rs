@@ -301,6 +301,27 @@ fn a_loss_over_time_steps_needs_them() {
 }
 
 #[test]
+fn steps_that_look_as_they_should_not_cost() {
+    let loss = |changes: &[&str]| {
+        let (config, data) = small(&[&["epochs=1"], changes].concat());
+        let parent = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(&parent.path().join("run"), &config, "").unwrap();
+        train(&folder, &config, &data).epochs[0].train_loss
+    };
+    let plain = loss(&[]);
+    assert_eq!(loss(&["alignment={weight=0.0}"]), plain);
+    assert!(loss(&["alignment={weight=5.0}"]) > plain);
+    for (wrong, told) in [
+        ("alignment={weight=-1.0}", "`alignment.weight` is -1"),
+        ("alignment={distance=0}", "`alignment.distance` is 0"),
+        ("alignment={margin=2.0}", "`alignment.margin` is 2"),
+    ] {
+        let error = changed(&[wrong]).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+}
+
+#[test]
 fn a_loss_that_is_no_number_stops_the_run() {
     let (config, data) = small(&["schedule={lr=1e30, min_lr=1e30}", "optimizer={kind='sgd'}"]);
     let parent = tempfile::tempdir().unwrap();

@@ -27,25 +27,37 @@ pub(crate) use packed::packed;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DilatedWindows {
-    /// Keys along a side: odd, so that there is a middle, unless windows are causal.
+    /// Keys along a side: odd, so that there is a middle, where windows lie around their queries.
     pub window: usize,
     /// Steps between neighbouring keys of a window: head `h` has `dilations[h mod len]`.
     pub dilations: Vec<usize>,
-    /// Whether a window ends at its query, and so holds no key behind it. For lines.
-    pub causal: bool,
+    /// On which sides of its query a window lies. On a grid, on all.
+    pub reach: Reach,
     /// Whether the last head meets every key, as without windows; for comparison.
     pub global_head: bool,
+}
+
+/// On which sides of its query a window lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Around it.
+    #[default]
+    Around,
+    /// Before it, up to itself: a causal window.
+    Past,
+    /// From itself on.
+    Future,
 }
 
 impl DilatedWindows {
     /// Windows around their queries, in every head.
     pub const fn new(window: usize, dilations: Vec<usize>) -> Self {
-        Self { window, dilations, causal: false, global_head: false }
+        Self { window, dilations, reach: Reach::Around, global_head: false }
     }
 
     /// The same windows, up to their queries.
     pub fn causal(self) -> Self {
-        Self { causal: true, ..self }
+        Self { reach: Reach::Past, ..self }
     }
 
     /// Checks the numbers.
@@ -56,8 +68,9 @@ impl DilatedWindows {
         let error = |field, found: String, expected: &str| {
             Err(LoadError::Config { field, found, expected: expected.into() })
         };
-        if self.window == 0 || !self.causal && self.window.is_multiple_of(2) {
-            let expected = if self.causal { "at least 1" } else { "an odd number" };
+        let around = self.reach == Reach::Around;
+        if self.window == 0 || around && self.window.is_multiple_of(2) {
+            let expected = if around { "an odd number" } else { "at least 1" };
             return error("window", self.window.to_string(), expected);
         }
         if self.dilations.is_empty() || self.dilations.contains(&0) {
@@ -74,7 +87,7 @@ impl DilatedWindows {
     /// the grid.
     ///
     /// # Panics
-    /// If positions have other than one or two axes, or windows on a grid are causal.
+    /// If positions have other than one or two axes, or windows on a grid do not lie around.
     pub fn keys(&self, dilation: usize, positions: &[usize], query: usize) -> Vec<Option<usize>> {
         let side = |at: usize, length: usize| -> Vec<Option<usize>> {
             self.offsets(self.window).map(|offset| place(at, offset, dilation, length)).collect()
@@ -89,9 +102,12 @@ impl DilatedWindows {
     pub fn seen(&self, [head, heads]: [usize; 2], positions: &[usize]) -> Vec<Vec<usize>> {
         let tokens: usize = positions.iter().product();
         if self.global_head && head + 1 == heads {
-            return (0..tokens)
-                .map(|i| (0..if self.causal { i + 1 } else { tokens }).collect())
-                .collect();
+            let seen = |i| match self.reach {
+                Reach::Around => 0..tokens,
+                Reach::Past => 0..i + 1,
+                Reach::Future => i..tokens,
+            };
+            return (0..tokens).map(|i| seen(i).collect()).collect();
         }
         let dilation = self.dilations[head % self.dilations.len()];
         let side = |at: usize, length: usize| -> Vec<Option<usize>> {
@@ -107,7 +123,11 @@ impl DilatedWindows {
     /// Places of a window along one side, in steps of a dilation.
     fn offsets(&self, window: usize) -> std::ops::RangeInclusive<i64> {
         let (window, half) = (window as i64, (window / 2) as i64);
-        if self.causal { 1 - window..=0 } else { -half..=half }
+        match self.reach {
+            Reach::Around => -half..=half,
+            Reach::Past => 1 - window..=0,
+            Reach::Future => 0..=window - 1,
+        }
     }
 
     fn window_of(
@@ -118,12 +138,14 @@ impl DilatedWindows {
     ) -> Vec<Option<usize>> {
         match *positions {
             [length] => side(query, length),
-            [height, width] if !self.causal => {
+            [height, width] if self.reach == Reach::Around => {
                 let (rows, columns) = (side(query / width, height), side(query % width, width));
                 let row = |y: Option<usize>| columns.iter().map(move |&x| Some(y? * width + x?));
                 rows.into_iter().flat_map(row).collect()
             }
-            _ => panic!("windows lie on [N] or, if not causal, on [H, W], found {positions:?}"),
+            _ => panic!(
+                "windows lie on [N] or, around their queries, on [H, W], found {positions:?}"
+            ),
         }
     }
 }

@@ -5,6 +5,7 @@ mod heads;
 mod masks;
 mod packed;
 mod products;
+mod temporal;
 mod window;
 mod wta;
 mod xnor;

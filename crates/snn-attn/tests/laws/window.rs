@@ -2,7 +2,7 @@
 
 use ndarray::ArrayD;
 use proptest::{collection::vec, prelude::*};
-use snn_attn::{Attend, DilatedWindows};
+use snn_attn::{Attend, DilatedWindows, Reach};
 use snn_core::{
     Backend, Neuron, Packed, Response, Signal, Unfolded, Window,
     packed::{Isa, Precision},
@@ -16,7 +16,7 @@ fn windows(causal: bool) -> impl Strategy<Value = DilatedWindows> {
         move |(half, dilations, global_head)| DilatedWindows {
             window: if causal { half + 1 } else { 2 * half + 1 },
             dilations,
-            causal,
+            reach: if causal { Reach::Past } else { Reach::Around },
             global_head,
         },
     )
@@ -104,6 +104,13 @@ proptest! {
                 (0..window).rev().filter_map(|o| i.checked_sub(o * dilation)).collect();
             prop_assert_eq!(&keys, &expected);
             prop_assert_eq!(keys.last(), Some(&i));
+        }
+        // The future is the past of a line that is turned around.
+        let later = DilatedWindows { reach: Reach::Future, ..windows.clone() };
+        let past = windows.seen([0, 1], &[tokens]);
+        for (i, keys) in later.seen([0, 1], &[tokens]).into_iter().enumerate() {
+            let turned: Vec<usize> = keys.iter().rev().map(|j| tokens - 1 - j).collect();
+            prop_assert_eq!(&turned, &past[tokens - 1 - i]);
         }
     }
 

@@ -45,8 +45,8 @@ pub fn neurons() -> impl Strategy<Value = Neuron> {
     })
 }
 
-/// Linear maps, convolutions that keep the size and others, depthwise ones, with
-/// [`CHANNELS`] in and out. They fit sides from 5 on.
+/// Linear maps, convolutions that keep the size and others, depthwise ones and those along a line,
+/// with [`CHANNELS`] in and out. They fit sides from 5 on.
 pub fn maps() -> impl Strategy<Value = Map> {
     let channels = || select(&CHANNELS[..]);
     let window = (1usize..4, 1usize..3, 0usize..3, 1usize..3)
@@ -62,6 +62,11 @@ pub fn maps() -> impl Strategy<Value = Map> {
             window
         )),
         (channels(), window).prop_map(|(channels, window)| Map::depthwise(channels, window)),
+        (channels(), channels(), 0usize..3).prop_map(|(inputs, outputs, half)| Map::Conv1d {
+            inputs: inputs.min(33),
+            outputs,
+            size: 2 * half + 1,
+        }),
     ]
 }
 

@@ -34,37 +34,53 @@ impl Entry for [u8; GROUP] {
 
 /// Which rows of the input the rows of the output see.
 #[derive(Clone, Copy)]
-pub(super) struct Sight {
-    /// Window, and sides of input and output.
-    window: Option<(Window, [usize; 2], [usize; 2])>,
+pub(super) enum Sight {
+    /// Their own.
+    Same,
+    /// Those in a window; sides of input and output.
+    Window(Window, [usize; 2], [usize; 2]),
+    /// Those in a window along a line of so many positions.
+    Line(Window, usize),
 }
 
 impl Sight {
     /// For input of shape `[T, B, positions..., C]`.
     pub(super) fn new(map: Map, shape: &[usize]) -> Self {
-        let window = match map {
-            Map::Linear { .. } => None,
+        match map {
+            Map::Linear { .. } => Self::Same,
             Map::Conv2d { window, .. } => {
                 let from = [shape[shape.len() - 3], shape[shape.len() - 2]];
-                Some((window, from, from.map(|length| window.outputs(length))))
+                Self::Window(window, from, from.map(|length| window.outputs(length)))
             }
-        };
-        Self { window }
+            Map::Conv1d { size, .. } => {
+                Self::Line(Window::same(size), shape[2..shape.len() - 1].iter().product())
+            }
+        }
     }
 
     pub(super) fn taps(&self) -> usize {
-        self.window.map_or(1, |(window, ..)| window.size * window.size)
+        match self {
+            Self::Same => 1,
+            Self::Window(window, ..) => window.size * window.size,
+            Self::Line(window, _) => window.size,
+        }
     }
 
     /// The row that output row `row` sees at `tap`; nothing of padding.
     pub(super) fn source(&self, row: usize, tap: usize) -> Option<usize> {
-        let Some((window, [height, width], [rows, columns])) = self.window else {
-            return Some(row);
-        };
-        let (sample, position) = (row / (rows * columns), row % (rows * columns));
-        let y = window.source(position / columns, tap / window.size, height)?;
-        let x = window.source(position % columns, tap % window.size, width)?;
-        Some((sample * height + y) * width + x)
+        match *self {
+            Self::Same => Some(row),
+            Self::Window(window, [height, width], [rows, columns]) => {
+                let (sample, position) = (row / (rows * columns), row % (rows * columns));
+                let y = window.source(position / columns, tap / window.size, height)?;
+                let x = window.source(position % columns, tap % window.size, width)?;
+                Some((sample * height + y) * width + x)
+            }
+            Self::Line(window, length) => {
+                let first = row / length * length;
+                Some(first + window.source(row - first, tap, length)?)
+            }
+        }
     }
 }
 
@@ -90,12 +106,12 @@ impl<'a, E: Entry> Packer<'a, E> {
     pub(super) fn pack(&self, block: usize, panels: &mut Vec<E>) {
         panels.clear();
         panels.resize(self.geometry.steps * self.len(), E::default());
-        match self.sight.window {
-            None => self.copy(block, panels),
-            Some((window, from, to)) if from == to && window.stride == 1 => {
+        match self.sight {
+            Sight::Same => self.copy(block, panels),
+            Sight::Window(window, from, to) if from == to && window.stride == 1 => {
                 self.shift(window, from, block, panels);
             }
-            Some(_) => self.gather(block, panels),
+            Sight::Window(..) | Sight::Line(..) => self.gather(block, panels),
         }
     }
 

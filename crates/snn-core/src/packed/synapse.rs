@@ -116,7 +116,7 @@ impl Exact {
     fn new(parts: &SynapseParts) -> Self {
         match parts.stages.as_slice() {
             [stage] if stage.border == 0 => {
-                let taps = taps(parts.map);
+                let taps = parts.map.taps();
                 let shape = [parts.map.outputs(), parts.map.fan_in() / taps, taps];
                 let published = stage.weight.reshaped(&shape);
                 let weights = match &stage.quantizer {
@@ -145,7 +145,7 @@ impl Exact {
     /// Several linear stages are one map: its weights are what it makes of each
     /// channel alone.
     fn fold(parts: &SynapseParts) -> Self {
-        let (inputs, outputs, taps) = (parts.map.inputs(), parts.map.outputs(), taps(parts.map));
+        let (inputs, outputs, taps) = (parts.map.inputs(), parts.map.outputs(), parts.map.taps());
         let plain = SynapseParts { reads: None, ..parts.clone() };
         let synapse = ReferenceSynapse::<f64>::new(&plain);
         let size = taps.isqrt();
@@ -279,13 +279,6 @@ impl Exact {
         };
         let scaled = |i| weight(i) * factor[i / self.width] * unit;
         ((0..outputs * self.width).map(scaled).collect(), shift)
-    }
-}
-
-fn taps(map: Map) -> usize {
-    match map {
-        Map::Linear { .. } => 1,
-        Map::Conv2d { window, .. } => window.size * window.size,
     }
 }
 

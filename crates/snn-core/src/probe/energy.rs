@@ -72,6 +72,7 @@ impl std::fmt::Display for Kind {
                 let depthwise = if *groups > 1 { "grouped " } else { "" };
                 write!(f, "{depthwise}conv {0}×{0}", window.size)
             }
+            Self::Map(Map::Conv1d { size, .. }) => write!(f, "conv {size}"),
             Self::Product => f.write_str("attention"),
         }
     }

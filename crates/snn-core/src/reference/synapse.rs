@@ -53,13 +53,14 @@ impl<F: Scalar> ReferenceSynapse<F> {
 impl<F: Scalar> Stage<F> {
     fn new(parts: &StageParts) -> Self {
         let map = parts.map;
-        let (size, groups) = match map {
-            Map::Linear { .. } => (1, 1),
-            Map::Conv2d { window, groups, .. } => (window.size, groups),
+        let groups = match map {
+            Map::Conv2d { groups, .. } => groups,
+            Map::Linear { .. } | Map::Conv1d { .. } => 1,
         };
+        let taps = map.taps();
         let (inputs, outputs) = (map.inputs() / groups, map.outputs() / groups);
-        let weight = parts.weight.reshaped(&[map.outputs(), inputs, size * size]);
-        let weight = Array3::from_shape_fn((map.outputs(), inputs, size * size), |(o, i, k)| {
+        let weight = parts.weight.reshaped(&[map.outputs(), inputs, taps]);
+        let weight = Array3::from_shape_fn((map.outputs(), inputs, taps), |(o, i, k)| {
             f64::from(weight[[o, i, k]])
         });
         let weight = quantized(&weight, parts.quantizer.as_ref());
@@ -70,7 +71,7 @@ impl<F: Scalar> Stage<F> {
         };
         Self {
             map,
-            taps: (0..size * size)
+            taps: (0..taps)
                 .map(|tap| (0..groups).map(|group| matrix(tap, group)).collect())
                 .collect(),
             bias: parts.bias.as_deref().map(vector),
@@ -93,7 +94,20 @@ impl<F: Scalar> Stage<F> {
                         let weight = &self.taps[0][0];
                         linalg::general_mat_mul(F::one(), &x, weight, F::zero(), &mut out);
                     }
-                    Map::Conv2d { window, .. } => out.assign(&self.convolve(&frame, window)),
+                    Map::Conv2d { window, .. } => out.assign(&self.convolve(&frame, rows, {
+                        let (height, width) = (frame.shape()[0], frame.shape()[1]);
+                        let columns = window.outputs(width);
+                        move |place, row| {
+                            let (dy, dx) = (place / window.size, place % window.size);
+                            let y = window.source(row / columns, dy, height)?;
+                            Some(y * width + window.source(row % columns, dx, width)?)
+                        }
+                    })),
+                    Map::Conv1d { size, .. } => {
+                        let line = Window::same(size);
+                        let source = |place, row| line.source(row, place, rows);
+                        out.assign(&self.convolve(&frame, rows, source));
+                    }
                 }
                 if let Some(bias) = &self.bias {
                     out += bias;
@@ -112,21 +126,22 @@ impl<F: Scalar> Stage<F> {
         }
     }
 
-    /// One frame `[H, W, inputs]` to rows `[H' W', outputs]`: for each place of
-    /// the window, the pixels that it sees times its matrix.
-    fn convolve(&self, frame: &ArrayViewD<'_, F>, window: Window) -> Array2<F> {
-        let (height, width) = (frame.shape()[0], frame.shape()[1]);
-        let (rows, columns) = (window.outputs(height), window.outputs(width));
+    /// One frame `[positions..., inputs]` to `rows` of outputs: for each place of the window, the
+    /// positions that it sees times its matrix. `source` gives that of a place and a row.
+    fn convolve(
+        &self,
+        frame: &ArrayViewD<'_, F>,
+        rows: usize,
+        source: impl Fn(usize, usize) -> Option<usize>,
+    ) -> Array2<F> {
         let (inputs, outputs) = (self.map.inputs(), self.map.outputs());
-        let pixels = rows_of(frame, inputs);
-        let mut sum = Array2::zeros((rows * columns, outputs));
+        let positions = rows_of(frame, inputs);
+        let mut sum = Array2::zeros((rows, outputs));
         for (place, groups) in self.taps.iter().enumerate() {
-            let (dy, dx) = (place / window.size, place % window.size);
-            let mut seen = Array2::<F>::zeros((rows * columns, inputs));
-            for (row, column) in (0..rows * columns).map(|i| (i / columns, i % columns)) {
-                let source = (window.source(row, dy, height), window.source(column, dx, width));
-                if let (Some(y), Some(x)) = source {
-                    seen.row_mut(row * columns + column).assign(&pixels.row(y * width + x));
+            let mut seen = Array2::<F>::zeros((rows, inputs));
+            for row in 0..rows {
+                if let Some(position) = source(place, row) {
+                    seen.row_mut(row).assign(&positions.row(position));
                 }
             }
             let (i, o) = (inputs / groups.len(), outputs / groups.len());

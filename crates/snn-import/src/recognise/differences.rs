@@ -71,9 +71,18 @@ pub(crate) fn compare(found: &Shapes, expected: &Shapes) -> Differences {
 }
 
 /// Why a tensor that no network has changes nothing, if that is known.
-pub(crate) fn harmless(name: &str) -> Option<&'static str> {
+pub(crate) fn harmless(name: &str, shape: &[usize]) -> Option<&'static str> {
     match name.rsplit('.').next() {
         Some("total_ops" | "total_params") => Some("a count of operations that a profiler left"),
+        // `w` is the learned leak of a PLIF, and read.
+        Some("w") => None,
+        Some(last) if shape.iter().product::<usize>() == 1 => {
+            let path = name[..name.len() - last.len()].split('.');
+            let of_neuron = path
+                .into_iter()
+                .any(|part| part.trim_end_matches(|c: char| c.is_ascii_digit()).ends_with("lif"));
+            of_neuron.then_some("a constant of a neuron")
+        }
         _ => None,
     }
 }

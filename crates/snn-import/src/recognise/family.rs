@@ -1,4 +1,4 @@
-use snn_models::{Config, Preset};
+use snn_models::{Config, Preset, teformer};
 use toml::Table;
 
 use super::{
@@ -23,7 +23,12 @@ pub(crate) struct Family {
 /// The networks of the zoo that other people published: of our own, no checkpoint needs importing.
 pub(crate) fn of_authors() -> Vec<Preset> {
     let ours = |preset: &Preset| {
-        matches!(preset.config, Config::EfficientSpikingTransformer(_) | Config::Lsformer(_))
+        match &preset.config {
+            Config::EfficientSpikingTransformer(_) | Config::Lsformer(_) => true,
+            // For events, only the names in the network for images are known.
+            Config::Teformer(config) => config.variant != teformer::Variant::Cifar,
+            _ => false,
+        }
     };
     Preset::all().into_iter().filter(|preset| !ours(preset)).collect()
 }

@@ -10,6 +10,7 @@ mod file;
 mod heads;
 mod quant;
 mod recorded;
+mod temporal;
 mod ttfs;
 mod window;
 mod wta;
@@ -29,8 +30,8 @@ use snn_core::{
 
 use self::recorded::Recorded;
 pub use self::{
-    codes::CodesRecording, quant::QuantRecording, ttfs::TtfsRecording, window::WindowRecording,
-    wta::WinnerTakeAllRecording, xnor::Similarities,
+    codes::CodesRecording, quant::QuantRecording, temporal::TemporalBlockRecording,
+    ttfs::TtfsRecording, window::WindowRecording, wta::WinnerTakeAllRecording, xnor::Similarities,
 };
 use crate::{network::Frames, spike_driven_transformer::SpikeMode, spikformer, zoo::Config};
 
@@ -49,6 +50,8 @@ pub enum Recording {
     Ttfs(TtfsRecording),
     /// Of weights of few bits.
     Quant(QuantRecording),
+    /// Of a block that looks along time.
+    TemporalBlock(TemporalBlockRecording),
     /// Of attention on dilated windows, and of spiking response pooling.
     Window(WindowRecording),
 }
@@ -70,6 +73,9 @@ impl Recording {
             ) => Ok(Self::Codes(CodesRecording::new(path, file)?)),
             Some("mttfs") => Ok(Self::Ttfs(TtfsRecording::new(path, file)?)),
             Some("log-quant" | "nf4") => Ok(Self::Quant(QuantRecording::new(path, file)?)),
+            Some("teformer-block") => {
+                Ok(Self::TemporalBlock(TemporalBlockRecording::new(path, file)?))
+            }
             Some("dilated-window") => Ok(Self::Window(WindowRecording::new(path, file)?)),
             _ => Ok(Self::Network(Golden::new(path, file)?.into())),
         }
@@ -88,6 +94,7 @@ impl Recording {
             Self::Ttfs(recording) => recording.compare(backend.name()),
             Self::Quant(recording) => recording.compare(backend.name()),
             Self::Window(recording) => recording.compare(backend),
+            Self::TemporalBlock(recording) => recording.compare(backend),
         }
     }
 }

@@ -104,7 +104,8 @@ impl WindowRecording {
                 let window = number(window).ok_or_else(unknown)?;
                 (window, number(dilation).ok_or_else(unknown)?, vec![tokens])
             };
-        let windows = DilatedWindows { causal, ..DilatedWindows::new(window, vec![dilation]) };
+        let windows = DilatedWindows::new(window, vec![dilation]);
+        let windows = if causal { windows.causal() } else { windows };
         windows.validate()?;
         // No more is computed than the file holds.
         let keys = window.saturating_pow(positions.len() as u32);

@@ -1,6 +1,6 @@
 //! Blocks: an attention and an MLP, whose spikes add to a stream of counts.
 
-use snn_attn::{Agreement, Attend, channel_attention, token_attention};
+use snn_attn::{Agreement, Attend, Similarity, channel_attention, token_attention};
 use snn_core::{Backend, Builder, Event, LoadError, Neuron, Pass, Signal, layer::NeuronLayer};
 
 use super::{Config, Layer, QkAttention};
@@ -8,7 +8,7 @@ use crate::attention::{account, account_silence, product};
 
 pub(super) struct Block<B: Backend> {
     attention: Attention<B>,
-    mlp: [Layer<B>; 2],
+    mlp: Mlp<B>,
 }
 
 enum Attention<B: Backend> {
@@ -23,18 +23,17 @@ impl<B: Attend> Block<B> {
         from: &Builder<'_, B>,
     ) -> Result<Self, LoadError> {
         let (width, last) = (cfg.width(stage), stage + 1 == cfg.depths.len());
-        let (ssa, [first, second]) = cfg.variant.names();
-        let (mlp, hidden) = (from.sub("mlp"), width * cfg.mlp_ratio);
+        let (ssa, names) = cfg.variant.names();
+        let hidden = width * cfg.mlp_ratio;
         Ok(Self {
             attention: if last {
-                Attention::Ssa(SpikingSelfAttention::new(cfg, width, &from.sub(ssa))?)
+                let (heads, similarity) = (cfg.heads, &cfg.similarity);
+                let (ssa, coupled) = (from.sub(ssa), cfg.batch_coupled);
+                Attention::Ssa(SpikingSelfAttention::new(width, heads, similarity, coupled, &ssa)?)
             } else {
                 Attention::Qk(QkMask::new(cfg, width, &from.sub("tssa"))?)
             },
-            mlp: [
-                Layer::pointwise(&mlp, first, 2, [width, hidden], true)?,
-                Layer::pointwise(&mlp, second, 2, [hidden, width], true)?,
-            ],
+            mlp: Mlp::new(names, [width, hidden], &from.sub("mlp"))?,
         })
     }
 
@@ -45,9 +44,31 @@ impl<B: Attend> Block<B> {
             Attention::Ssa(attention) => attention.forward(pass, x),
         };
         let x = pass.backend.add(x, &attended);
-        let hidden = self.mlp[0].forward(pass, &x);
-        let spikes = self.mlp[1].forward(pass, &hidden);
+        let spikes = self.mlp.forward(pass, &x);
         pass.backend.add(&x, &spikes)
+    }
+}
+
+/// Two layers, the first one wider.
+pub(crate) struct Mlp<B: Backend>([Layer<B>; 2]);
+
+impl<B: Backend> Mlp<B> {
+    /// The names of its layers have a `#` for what each part is.
+    pub(crate) fn new(
+        [first, second]: [&str; 2],
+        [width, hidden]: [usize; 2],
+        from: &Builder<'_, B>,
+    ) -> Result<Self, LoadError> {
+        Ok(Self([
+            Layer::pointwise(from, first, 2, [width, hidden], true)?,
+            Layer::pointwise(from, second, 2, [hidden, width], true)?,
+        ]))
+    }
+
+    /// Counts `[T, B, H, W, C]` in, spikes out.
+    pub(crate) fn forward(&self, pass: &mut Pass<'_, B>, x: &B::Counts) -> B::Spikes {
+        let hidden = self.0[0].forward(pass, x);
+        self.0[1].forward(pass, &hidden)
     }
 }
 
@@ -69,10 +90,10 @@ impl<B: Attend> QkMask<B> {
             name: from.path().to_owned(),
             kind: cfg.qk_attention,
             heads: cfg.heads,
-            q: layer("q", false)?,
-            k: layer("k", false)?,
+            q: layer("q_#", false)?,
+            k: layer("k_#", false)?,
             attn_lif: from.neuron("attn_lif", Neuron::lif(2.0).with_threshold(0.5))?,
-            proj: layer("proj", true)?,
+            proj: layer("proj_#", true)?,
         })
     }
 
@@ -91,7 +112,7 @@ impl<B: Attend> QkMask<B> {
 }
 
 /// Spiking self-attention (SSA), as in Spikformer.
-struct SpikingSelfAttention<B: Backend> {
+pub(crate) struct SpikingSelfAttention<B: Backend> {
     name: String,
     heads: usize,
     agreement: Agreement<B>,
@@ -104,21 +125,28 @@ struct SpikingSelfAttention<B: Backend> {
 impl<B: Attend> SpikingSelfAttention<B> {
     const SCALE: f64 = 0.125;
 
-    fn new(cfg: &Config, width: usize, from: &Builder<'_, B>) -> Result<Self, LoadError> {
+    /// `batch_coupled` as [`Config::batch_coupled`].
+    pub(crate) fn new(
+        width: usize,
+        heads: usize,
+        similarity: &Similarity,
+        batch_coupled: bool,
+        from: &Builder<'_, B>,
+    ) -> Result<Self, LoadError> {
         let layer = |name, biased| Layer::pointwise(from, name, 1, [width; 2], biased);
         Ok(Self {
             name: from.path().to_owned(),
-            heads: cfg.heads,
-            agreement: cfg.similarity.build(from, width, cfg.heads)?,
-            qkv: [layer("q", false)?, layer("k", false)?, layer("v", false)?],
+            heads,
+            agreement: similarity.build(from, width, heads)?,
+            qkv: [layer("q_#", false)?, layer("k_#", false)?, layer("v_#", false)?],
             attn_lif: from.neuron("attn_lif", Neuron::lif(2.0).with_threshold(0.5))?,
-            proj: layer("proj", true)?,
-            batch_coupled: cfg.batch_coupled,
+            proj: layer("proj_#", true)?,
+            batch_coupled,
         })
     }
 
     /// Counts `[T, B, H, W, C]` in, spikes out.
-    fn forward(&self, pass: &mut Pass<'_, B>, x: &B::Counts) -> B::Spikes {
+    pub(crate) fn forward(&self, pass: &mut Pass<'_, B>, x: &B::Counts) -> B::Spikes {
         let Self { name, heads, agreement, qkv, attn_lif, proj, batch_coupled } = self;
         let [q, k, v] = &qkv.each_ref().map(|layer| layer.forward(pass, x));
         pass.observe(Event::Attention { name, q: q.input(), k: k.input(), heads: *heads });

@@ -2,12 +2,24 @@
 
 use snn_core::{Backend, Builder, LoadError, Pass, Stage, Window};
 
-use super::{Config, Layer, Variant};
+use super::{Layer, Variant};
 use crate::network::Frames;
+
+/// Where an embedding stands.
+pub(crate) struct Place {
+    /// Whose embeddings they are.
+    pub variant: Variant,
+    /// The stage behind it, counted from 0.
+    pub stage: usize,
+    /// Channels of the image.
+    pub in_channels: usize,
+    /// Width of the stage.
+    pub width: usize,
+}
 
 /// Convolutions that each feed neurons, and a 1x1 convolution past the later
 /// ones.
-pub(super) struct PatchEmbedding<B: Backend> {
+pub(crate) struct PatchEmbedding<B: Backend> {
     first: Conv<B>,
     others: Vec<Conv<B>>,
     shortcut: Layer<B>,
@@ -74,18 +86,15 @@ impl Plan {
 }
 
 impl<B: Backend> PatchEmbedding<B> {
-    pub(super) fn new(
-        cfg: &Config,
-        stage: usize,
-        from: &Builder<'_, B>,
-    ) -> Result<Self, LoadError> {
-        let width = cfg.width(stage);
+    pub(crate) fn new(place: &Place, from: &Builder<'_, B>) -> Result<Self, LoadError> {
+        let Place { variant, stage, in_channels, width } = *place;
         let Plan { convs, before, stride } = match stage {
-            0 => Plan::first(cfg.variant, cfg.in_channels, width),
-            _ => Plan::later(cfg.variant, width),
+            0 => Plan::first(variant, in_channels, width),
+            _ => Plan::later(variant, width),
         };
         let conv = |name: &str, [inputs, outputs]: [usize; 2], window| {
-            Layer::new(from, name, Stage::conv2d(format!("{name}_conv"), inputs, outputs, window))
+            let stage = Stage::conv2d(format!("{name}_conv"), inputs, outputs, window);
+            Layer::new(from, &format!("{name}_#"), stage)
         };
         let past = [convs[before].1[0], width];
         let shortcut = conv("proj_res", past, Window::same(1).stride(stride))?;
@@ -98,7 +107,7 @@ impl<B: Backend> PatchEmbedding<B> {
     }
 
     /// Embeds the input: counts `[T, B, H', W', C]`, each 0, 1 or 2.
-    pub(super) fn image(
+    pub(crate) fn image(
         &self,
         pass: &mut Pass<'_, B>,
         input: &Frames<B>,
@@ -109,7 +118,7 @@ impl<B: Backend> PatchEmbedding<B> {
     }
 
     /// Embeds what a stage gave, `[T, B, H, W, C / 2]`.
-    pub(super) fn counts(&self, pass: &mut Pass<'_, B>, x: &B::Counts) -> B::Counts {
+    pub(crate) fn counts(&self, pass: &mut Pass<'_, B>, x: &B::Counts) -> B::Counts {
         let past = self.shortcut.forward(pass, x);
         let current = self.first.layer.synapse.forward(pass, x);
         self.rest(pass, current, Some(past))

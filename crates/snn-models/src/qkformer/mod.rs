@@ -5,8 +5,8 @@
 //! The authors released three model files that are not the same network; the
 //! [`Variant`] says which. Parameter names are theirs.
 
-mod block;
-mod embedding;
+pub(crate) mod block;
+pub(crate) mod embedding;
 
 use serde::{Deserialize, Serialize};
 use snn_attn::{Attend, Similarity};
@@ -15,7 +15,10 @@ use snn_core::{
     layer::{NeuronLayer, Synapse},
 };
 
-use self::{block::Block, embedding::PatchEmbedding};
+use self::{
+    block::Block,
+    embedding::{PatchEmbedding, Place},
+};
 use crate::{
     check::{divisor, multiple, positive, stages},
     network::{Frames, InputShape, Network},
@@ -89,25 +92,25 @@ const fn coupled() -> bool {
 
 impl Variant {
     /// How many pixels become one token of the last stage, along each side.
-    const fn stride(self) -> usize {
+    pub(crate) const fn stride(self) -> usize {
         match self {
             Self::Cifar => 4,
             Self::Imagenet | Self::Dvs => 16,
         }
     }
 
-    const fn stages(self) -> usize {
+    pub(crate) const fn stages(self) -> usize {
         match self {
             Self::Cifar | Self::Imagenet => 3,
             Self::Dvs => 2,
         }
     }
 
-    /// Names of the self-attention and of the layers of an MLP.
+    /// Names of the self-attention and, with a `#` for what it is, of the layers of an MLP.
     const fn names(self) -> (&'static str, [&'static str; 2]) {
         match self {
-            Self::Imagenet => ("attn", ["fc1", "fc2"]),
-            Self::Cifar | Self::Dvs => ("ssa", ["mlp1", "mlp2"]),
+            Self::Imagenet => ("attn", ["fc1_#", "fc2_#"]),
+            Self::Cifar | Self::Dvs => ("ssa", ["mlp1_#", "mlp2_#"]),
         }
     }
 }
@@ -203,11 +206,13 @@ impl Config {
     pub fn build<B: Attend>(&self, from: &Builder<'_, B>) -> Result<QkFormer<B>, LoadError> {
         self.validate()?;
         let stage = |i: usize| {
+            let (variant, in_channels, width) = (self.variant, self.in_channels, self.width(i));
+            let place = Place { variant, stage: i, in_channels, width };
             let embedding = from.sub(format!("patch_embed{}", i + 1));
             let blocks = from.sub(format!("stage{}", i + 1));
             let block = |j| Block::new(self, i, &blocks.sub(j));
             Ok(Embedded {
-                embedding: PatchEmbedding::new(self, i, &embedding)?,
+                embedding: PatchEmbedding::new(&place, &embedding)?,
                 blocks: (0..self.depths[i]).map(block).collect::<Result<_, LoadError>>()?,
             })
         };
@@ -258,34 +263,48 @@ impl<B: Attend> Network<B> for QkFormer<B> {
 }
 
 /// A synapse and the neurons that it feeds.
-struct Layer<B: Backend> {
-    synapse: Synapse<B>,
-    lif: NeuronLayer<B>,
+pub(crate) struct Layer<B: Backend> {
+    pub(crate) synapse: Synapse<B>,
+    pub(crate) lif: NeuronLayer<B>,
 }
 
 impl<B: Backend> Layer<B> {
-    /// `stage` is called `name_conv`; `name_bn` and `name_lif` follow.
-    fn new(from: &Builder<'_, B>, name: &str, stage: Stage<'_>) -> Result<Self, LoadError> {
+    /// `name` has a `#` in the place of `conv`, `bn` and `lif`.
+    pub(crate) fn new(
+        from: &Builder<'_, B>,
+        name: &str,
+        stage: Stage<'_>,
+    ) -> Result<Self, LoadError> {
         Ok(Self {
-            synapse: from.synapse(stage.norm(&format!("{name}_bn")))?,
-            lif: from.neuron(&format!("{name}_lif"), Neuron::lif(2.0))?,
+            synapse: from.synapse(stage.norm(&name.replace('#', "bn")))?,
+            lif: from.neuron(&name.replace('#', "lif"), Neuron::lif(2.0))?,
         })
     }
 
     /// A 1x1 convolution whose weight has `axes` axes behind the channels.
-    fn pointwise(
+    pub(crate) fn pointwise(
         from: &Builder<'_, B>,
         name: &str,
         axes: usize,
         [inputs, outputs]: [usize; 2],
         biased: bool,
     ) -> Result<Self, LoadError> {
-        let stage = Stage::linear(format!("{name}_conv"), inputs, outputs).trailing(axes);
+        let stage = Stage::linear(name.replace('#', "conv"), inputs, outputs).trailing(axes);
         let stage = if biased { stage.bias(Init::FanIn(inputs)) } else { stage };
         Self::new(from, name, stage)
     }
 
-    fn forward(&self, pass: &mut Pass<'_, B>, x: &impl Signal<B>) -> B::Spikes {
+    /// The same with neurons of another threshold.
+    pub(crate) fn with_threshold(
+        self,
+        from: &Builder<'_, B>,
+        lif: &str,
+        threshold: f64,
+    ) -> Result<Self, LoadError> {
+        Ok(Self { lif: from.neuron(lif, Neuron::lif(2.0).with_threshold(threshold))?, ..self })
+    }
+
+    pub(crate) fn forward(&self, pass: &mut Pass<'_, B>, x: &impl Signal<B>) -> B::Spikes {
         let current = self.synapse.forward(pass, x);
         self.lif.forward(pass, &current)
     }

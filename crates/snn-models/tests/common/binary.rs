@@ -7,7 +7,7 @@ use snn_models::{
     efficient::{self, Attention, Coding, DelayMode, Fusion, Hashed},
     lsformer, qkformer,
     spike_driven_transformer::{self as sdt, Pooling, SpikeMode},
-    spikformer, statten,
+    spikformer, statten, teformer,
 };
 
 /// Any similarity.
@@ -165,6 +165,31 @@ pub fn lsformer() -> impl Strategy<Value = Config> {
                 dilations,
                 global_head,
                 shortcut: if membrane { Shortcut::Membrane } else { Shortcut::Sew },
+            })
+        },
+    )
+}
+
+/// Any TEFormer.
+pub fn teformer() -> impl Strategy<Value = Config> {
+    use teformer::{Fusion, Variant};
+    let variant = prop_oneof![Just(Variant::Cifar), Just(Variant::Dvs), Just(Variant::Sequence)];
+    let sizes = (1..=2usize, 1..=2usize, 1..=3usize, 1..=3usize, 1..=2usize, 1..=4usize);
+    (variant, sizes, vec(1..=2usize, 3), any::<bool>()).prop_map(
+        |(variant, (y, x, wide, in_channels, mlp_ratio, time_steps), mut depths, both)| {
+            let (side, least) = if variant == Variant::Dvs { (16, 16) } else { (4, 8) };
+            depths.truncate(if variant == Variant::Dvs { 2 } else { 3 });
+            Config::Teformer(teformer::Config {
+                variant,
+                image: [if variant == Variant::Sequence { 1 } else { side * y }, side * x],
+                in_channels,
+                classes: 3,
+                dim: least * wide,
+                depths,
+                heads: [1, 2, 3][wide - 1],
+                mlp_ratio,
+                time_steps,
+                fusion: if both { Fusion::Bidirectional } else { Fusion::Forward },
             })
         },
     )

@@ -1,8 +1,10 @@
 //! What training minimises. Every loss is a scalar tensor to run backwards from.
 
 pub mod codes;
+mod temporal;
 
 use tch::{Kind, Reduction, Tensor};
+pub use temporal::temporal_alignment;
 
 /// `ignore_index` of libtorch; no class has it.
 const NONE_IGNORED: i64 = -100;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use snn_data::{Augment, EventSettings, Settings, SoundSettings};
 use tch::Tensor;
 
-use super::{CodesConfig, RunError, overrides};
+use super::{AlignmentConfig, CodesConfig, RunError, overrides};
 use crate::{
     loss,
     optim::{AdamW, AdamWOptions, Cosine, Lamb, LambOptions, Optimizer, Sgd, SgdOptions},
@@ -51,6 +51,9 @@ pub struct Config {
     /// What the codes of a network cost, and its spikes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub codes: Option<CodesConfig>,
+    /// What time steps cost that look as they should not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alignment: Option<AlignmentConfig>,
     /// How recordings of events become frames, for a dataset of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<EventSettings>,
@@ -249,6 +252,7 @@ impl Config {
     /// Checks the numbers that no part of a run checks for itself.
     fn validate(&self) -> Result<(), RunError> {
         let Self { epochs, batch, seed, clip, schedule, loss, distill, codes, augment, .. } = self;
+        let alignment = self.alignment;
         let check = |key, ok: bool, found: &dyn ToString, expected| {
             let wrong = || RunError::Value { key, found: found.to_string(), expected };
             if ok { Ok(()) } else { Err(wrong()) }
@@ -280,6 +284,13 @@ impl Config {
             check("codes.rate", (0.0..=1.0).contains(&rate), &rate, "from 0 to 1")?;
             let neighbours = codes.neighbours;
             check("codes.neighbours", neighbours > 0, &neighbours, "at least 1")?;
+        }
+        if let Some(AlignmentConfig { weight, lambda, distance, margin }) = alignment {
+            for (key, value) in [("alignment.weight", weight), ("alignment.lambda", lambda)] {
+                check(key, not_negative(value), &value, "a finite number, 0 or more")?;
+            }
+            check("alignment.distance", distance > 0, &distance, "at least 1")?;
+            check("alignment.margin", (-1.0..=1.0).contains(&margin), &margin, "from -1 to 1")?;
         }
         Ok(augment.validate()?)
     }

@@ -15,6 +15,7 @@
 //! epochs are done. So a run that was killed at any moment goes on as if nothing had happened,
 //! and on a CPU ends with the same bits.
 
+mod alignment;
 mod checkpoint;
 mod codes;
 mod config;
@@ -30,6 +31,7 @@ mod scale;
 pub mod text;
 mod train;
 
+pub use alignment::AlignmentConfig;
 pub use codes::CodesConfig;
 pub use config::{
     Config, DistillConfig, LossConfig, OptimizerConfig, PrecisionConfig, ScheduleConfig,

@@ -19,6 +19,7 @@ embed![
     "digits-xnor",
     "digits-efficient",
     "digits-lsformer",
+    "digits-teformer",
     "mnist",
     "fashion-mnist",
     "fashion-mnist-efficient",

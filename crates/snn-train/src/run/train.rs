@@ -9,8 +9,8 @@ use snn_models::{Frames, Network};
 use tch::Tensor;
 
 use super::{
-    Config, Metrics, PrecisionConfig, RunError, RunFolder, codes::Codes, distill::Teacher,
-    evaluate, learner::Learner, scale::LossScale,
+    Config, Metrics, PrecisionConfig, RunError, RunFolder, alignment::Alignment, codes::Codes,
+    distill::Teacher, evaluate, learner::Learner, scale::LossScale,
 };
 use crate::{optim::clip_grad_norm, torch::Torch};
 
@@ -179,9 +179,12 @@ impl Trainer {
         let targets = evaluate::targets(&self.learner.backend, batch);
         let mut attentions = self.teacher.as_ref().and_then(Teacher::attentions);
         let mut codes = self.config.codes.map(Codes::new);
+        let mut alignment = self.config.alignment.map(Alignment::new);
         let (logits, loss) = tch::autocast(self.scale.is_some(), || {
-            let watched = rates.is_some() || attentions.is_some() || codes.is_some();
-            let mut probe = (rates, (attentions.as_mut(), codes.as_mut()));
+            let costs = codes.is_some() || alignment.is_some();
+            let watched = rates.is_some() || attentions.is_some() || costs;
+            let costs = (codes.as_mut(), alignment.as_mut());
+            let mut probe = (rates, (attentions.as_mut(), costs));
             let mut pass = Pass::train(&self.learner.backend);
             if watched {
                 pass = pass.with_probe(&mut probe);
@@ -196,6 +199,10 @@ impl Trainer {
         });
         let loss = loss?;
         let loss = codes.map_or_else(|| loss.shallow_clone(), |codes| codes.correct(&loss));
+        let loss = match alignment {
+            Some(alignment) => alignment.correct(&loss),
+            None => loss,
+        };
         let value = loss.double_value(&[]);
         if value.is_finite() {
             self.update(&loss, lr);

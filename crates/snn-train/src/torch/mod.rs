@@ -13,6 +13,7 @@ mod quantizer;
 mod signal;
 mod store;
 mod synapse;
+mod temporal;
 
 use std::cell::RefCell;
 

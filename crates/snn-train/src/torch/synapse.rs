@@ -96,6 +96,12 @@ impl Stage {
                 );
                 join(&out, time)
             }
+            Map::Conv1d { inputs, size, .. } => {
+                let shape = x.size();
+                let frames = x.reshape([shape[0] * shape[1], -1, length(inputs)]).transpose(1, 2);
+                let half = length(size / 2);
+                frames.conv1d(weight, self.bias.as_ref(), 1, half, 1, 1).transpose(1, 2)
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ use anyhow::Result;
 pub struct Arguments {
     /// Preset: digits, digits-spike-driven-transformer, digits-statten, digits-qkformer,
     /// digits-meta-spikeformer, digits-e-spikeformer, digits-qsd-transformer, digits-xnor,
-    /// digits-efficient or digits-lsformer (need no files); images: mnist, fashion-mnist,
+    /// digits-efficient, digits-lsformer or digits-teformer (need no files); images: mnist, fashion-mnist,
     /// fashion-mnist-efficient, cifar10, cifar100, tiny-imagenet, imagenet; events:
     /// dvs128-gesture, dvs128-gesture-qkformer, cifar10-dvs, cifar10-dvs-spike-driven-transformer,
     /// cifar10-dvs-qkformer, cifar10-dvs-statten, nmnist, n-caltech101, n-cars, asl-dvs, shd, ssc;
