@@ -5,10 +5,11 @@
     python run.py models --rival NAME --case FILE --onnx FILE --batch N --threads N --answer FILE
     python run.py lif --rival NAME --case FILE --threads N --answer FILE
     python run.py hamming --rival NAME --case FILE --threads N --answer FILE
+    python run.py synapses --rival NAME --case FILE --threads N --answer FILE
     python run.py decode --rival NAME --case FILE --form wta|softmax --threads N --answer FILE
     python run.py attention --rival NAME --case FILE --heads N [--neuron] --threads N --answer FILE
 
-The last five serve: see `serve.py`.
+The last six serve: see `serve.py`.
 """
 import argparse
 import os
@@ -18,7 +19,7 @@ from serve import keep_memory, serve
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["check", "export", "models", "lif", "attention", "decode", "hamming"])
+    parser.add_argument("command", choices=["check", "export", "models", "lif", "synapses", "attention", "decode", "hamming"])
     for text in ["rival", "case", "onnx", "form", "answer"]:
         parser.add_argument(f"--{text}")
     for number in ["batch", "threads", "heads"]:
@@ -48,6 +49,10 @@ def main():
             return prepare(a.rival, a.case, a.threads)
         if a.command == "hamming":
             from hamming import prepare
+
+            return prepare(a.rival, a.case, a.threads)
+        if a.command == "synapses":
+            from synapses import prepare
 
             return prepare(a.rival, a.case, a.threads)
         if a.command == "decode":

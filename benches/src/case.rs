@@ -99,7 +99,11 @@ impl Case {
             Ok(tensor)
         };
         let (input, logits) = (take("input", 4)?, take("logits", 2)?);
-        let config = config(name, steps)?;
+        let mut config = config(name, steps)?;
+        // Other sizes than 32x32 are for curves; the weights do not depend on it.
+        if let Config::Spikformer(config) = &mut config {
+            config.image = [input.shape()[2], input.shape()[3]];
+        }
         let (images, answers) = (input.shape()[0], logits.shape()[0]);
         ensure!(images == answers, "{place} holds {images} images and {answers} answers");
         let shape = config.input();

@@ -1,5 +1,8 @@
 //! The machine that everything runs on.
 
+use std::time::Instant;
+
+use rayon::prelude::*;
 use serde::Serialize;
 use snn_core::packed::Isa;
 
@@ -12,6 +15,8 @@ pub struct Machine {
     pub cores: usize,
     /// Instructions that the engine uses.
     pub isa: String,
+    /// Bytes a second that all processors together read from memory.
+    pub bandwidth: f64,
     /// Whether the processor multiplies 16-bit floats (bfloat16).
     pub bf16: bool,
 }
@@ -30,9 +35,22 @@ impl Machine {
             cpu: field("model name").unwrap_or_else(|| "unknown CPU".into()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             isa: Isa::best().name().into(),
+            bandwidth: bandwidth(),
             bf16: flags.split(' ').any(|flag| ["avx512_bf16", "amx_bf16"].contains(&flag)),
         }
     }
+}
+
+/// The best of five passes over more memory than caches hold.
+fn bandwidth() -> f64 {
+    let memory = vec![1u64; 1 << 25];
+    let pass = |_| {
+        let start = Instant::now();
+        let sum: u64 = memory.par_chunks(1 << 16).map(|part| part.iter().sum::<u64>()).sum();
+        std::hint::black_box(sum);
+        size_of_val(&memory[..]) as f64 / start.elapsed().as_secs_f64()
+    };
+    (0..5).map(pass).fold(0.0, f64::max)
 }
 
 /// Greatest memory that this process has held so far, in MB (10^6 bytes); `None` where

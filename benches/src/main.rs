@@ -12,16 +12,16 @@ use snn_benches::{
     machine, report,
     serve::{self, Work, serve},
     suite::{self, Options, Results, precision},
-    work::{Attention, Classify, Decode, Fire, Search},
+    work::{Attention, Classify, Decode, Fire, Layer, Search},
 };
-use snn_core::{Weights, files::write_atomic, packed::Precision};
+use snn_core::{Map, Packed, Weights, Window, files::write_atomic, packed::Precision};
 use snn_hash::{BitCodes, Isa};
 
 /// Measures the engine beside the engines that people use today
 ///
 /// Everybody computes the same from the same file, each in a process of its own.
 /// Answers are compared first; then all are timed by turns, so that a slow minute of
-/// the machine hits all of them. Writes results.json and report.md.
+/// the machine hits all of them. Writes report.html, report.md and results.json.
 #[derive(Parser)]
 #[command(
     name = "snn-bench",
@@ -110,20 +110,29 @@ fn main() -> ExitCode {
 }
 
 fn compare(options: &Options) -> Result<()> {
-    let (json, page) = (options.out.join("results.json"), options.out.join("report.md"));
+    let file = |name| options.out.join(name);
+    let (json, page, html) = (file("results.json"), file("report.md"), file("report.html"));
     // After every contest: an interrupted run keeps what it has.
-    suite::run(options, |results: &Results| {
+    let results = suite::run(options, |results: &Results| {
         let text = serde_json::to_vec_pretty(results).context("cannot write JSON")?;
         write_atomic(&json, &text).with_context(|| format!("cannot write {}", json.display()))?;
         let text = report::markdown(results);
         write_atomic(&page, text.as_bytes())
             .with_context(|| format!("cannot write {}", page.display()))?;
-        if let Some(contest) = results.contests.last() {
-            println!("{}", report::section(contest));
+        let text = report::html(results);
+        write_atomic(&html, text.as_bytes())
+            .with_context(|| format!("cannot write {}", html.display()))?;
+        match results.contests.last() {
+            Some(contest) if !options.json => println!("{}", report::section(contest)),
+            _ => {}
         }
         Ok(())
     })?;
-    println!("written: {}, {}", page.display(), json.display());
+    if options.json {
+        println!("{}", serde_json::to_string(&results).context("cannot write JSON")?);
+    } else {
+        println!("written: {}, {}, {}", html.display(), page.display(), json.display());
+    }
     Ok(())
 }
 
@@ -185,9 +194,22 @@ fn work(
         found.with_context(|| format!("{} holds no tensor `{name}`", case.display()))
     };
     match suite {
-        suite::Suite::Models => {
+        suite::Suite::Models | suite::Suite::Curves => {
             serve(|| Classify::new(&Case::load(case)?, batch, precision), answer)
         }
+        suite::Suite::Synapses => serve(
+            || {
+                let file = Weights::load(case)?;
+                let (x, weight) = (tensor(&file, "x")?, tensor(&file, "weight")?);
+                let map = match weight.shape() {
+                    [outputs, inputs] => Map::Linear { inputs: *inputs, outputs: *outputs },
+                    [outputs, inputs, ..] => Map::conv2d(*inputs, *outputs, Window::SAME3),
+                    [..] => anyhow::bail!("{}: `weight` has no inputs", case.display()),
+                };
+                Layer::new(Packed::new(precision), map, &weight, &x.mapv(|x| x != 0.0))
+            },
+            answer,
+        ),
         suite::Suite::Lif => serve(|| Ok(Fire::new(&tensor(&Weights::load(case)?, "x")?)), answer),
         suite::Suite::Attention => serve(
             || {

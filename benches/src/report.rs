@@ -1,6 +1,8 @@
-//! Results as Markdown, which a terminal shows as well.
+//! Results as Markdown, which a terminal shows as well, and as a page with pictures.
 
 use std::fmt::Write;
+
+use snn_cli::report::{Roofline, Speed, SpeedCurve, SpeedTable, render_speed};
 
 use crate::{
     contest::Measured,
@@ -24,6 +26,95 @@ pub fn markdown(results: &Results) -> String {
         text += &section(contest);
     }
     text
+}
+
+/// One page with curves, roofline and tables; needs nothing else.
+pub fn html(results: &Results) -> String {
+    let machine = &results.machine;
+    let about = vec![
+        format!("{}, {} cores; the engine uses {}", machine.cpu, machine.cores, machine.isa),
+        "Everybody computes the same from the same file, each in a process of its own. A ratio \
+         says how many times faster than the fastest rival in 32-bit floats, by medians."
+            .into(),
+    ];
+    render_speed(&Speed {
+        title: "Speed".into(),
+        about,
+        curves: curves(&results.contests),
+        roofline: roofline(results),
+        tables: results.contests.iter().map(numbers).collect(),
+    })
+}
+
+/// The contests on curves, in the order in which they were held.
+fn curves(contests: &[Contest]) -> Vec<SpeedCurve> {
+    let mut curves: Vec<SpeedCurve> = Vec::new();
+    for contest in contests {
+        let Some(point) = &contest.point else { continue };
+        if curves.last().is_none_or(|curve| curve.title != point.curve) {
+            curves.push(SpeedCurve {
+                title: point.curve.clone(),
+                axis: point.axis.into(),
+                unit: contest.unit.into(),
+                lines: Vec::new(),
+            });
+        }
+        let Some(curve) = curves.last_mut() else { continue };
+        for measured in &contest.measured {
+            let Some(seconds) = measured.median_s else { continue };
+            let point = (point.at, seconds * contest.per_second);
+            match curve.lines.iter_mut().find(|(name, _)| *name == measured.name) {
+                Some((_, points)) => points.push(point),
+                None => curve.lines.push((measured.name.clone(), vec![point])),
+            }
+        }
+    }
+    curves
+}
+
+fn roofline(results: &Results) -> Option<Roofline> {
+    let (mut kernels, mut dense) = (Vec::new(), None::<(String, f64)>);
+    for contest in &results.contests {
+        let Some(kernel) = &contest.kernel else { continue };
+        for measured in &contest.measured {
+            let Some(seconds) = measured.median_s else { continue };
+            let speed = kernel.macs / seconds;
+            match kernel.bytes.iter().find(|(name, _)| *name == measured.name) {
+                Some((name, bytes)) => {
+                    kernels.push((
+                        format!("{name}: {}", contest.title),
+                        kernel.macs / bytes,
+                        speed,
+                    ));
+                }
+                None if dense.as_ref().is_none_or(|(_, best)| speed > *best) => {
+                    dense = Some((measured.name.clone(), speed));
+                }
+                None => {}
+            }
+        }
+    }
+    let bandwidth = results.machine.bandwidth;
+    (!kernels.is_empty()).then_some(Roofline { bandwidth, dense, kernels })
+}
+
+fn numbers(contest: &Contest) -> SpeedTable {
+    let abouts = contest.measured.iter().map(|measured| match &measured.failure {
+        Some(failure) => format!("{} was not timed: {failure}", measured.about),
+        None => measured.about.clone(),
+    });
+    let unit = format!("numbers are {}", contest.unit);
+    let numeric = |(i, head): (usize, &str)| match i {
+        0 => head.to_owned(),
+        _ if i + 1 == HEAD.len() => head.to_owned(),
+        _ => format!("#{head}"),
+    };
+    SpeedTable {
+        title: contest.title.clone(),
+        notes: contest.conditions.iter().cloned().chain([unit]).chain(abouts).collect(),
+        head: HEAD.into_iter().enumerate().map(numeric).collect(),
+        rows: contest.measured.iter().map(|m| row(contest, m).to_vec()).collect(),
+    }
 }
 
 /// A contest alone.

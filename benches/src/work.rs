@@ -4,7 +4,12 @@ use anyhow::Result;
 use ndarray::{ArrayD, ArrayViewD};
 use rayon::prelude::*;
 use snn_attn::{Attend, KeyValueCache, WinnerTakeAll};
-use snn_core::{Backend, Input, Neuron, Packed, Signal, packed::Precision, tensor};
+use snn_core::{
+    Backend, Builder, Input, Map, Neuron, Packed, Pass, Signal, Stage, Tensor, Weights,
+    layer::{NeuronLayer, Synapse},
+    packed::Precision,
+    tensor,
+};
 use snn_hash::{BitCodes, Isa, Neighbor, Scan};
 use snn_models::Network;
 
@@ -55,6 +60,51 @@ impl Work for Classify {
 
     fn answer(&mut self) -> Vec<f32> {
         self.logits().iter().map(|&x| x as f32).collect()
+    }
+}
+
+/// A synapse and the LIF neurons behind it, on any backend.
+pub struct Layer<B: Backend> {
+    backend: B,
+    synapse: Synapse<B>,
+    lif: NeuronLayer<B>,
+    input: B::Spikes,
+}
+
+impl<B: Backend> Layer<B> {
+    /// For a weight as published and spikes `[T, B, positions..., C]`.
+    ///
+    /// # Errors
+    /// If the weight is not that of `map`.
+    pub fn new(backend: B, map: Map, weight: &ArrayD<f32>, x: &tensor::Spikes) -> Result<Self> {
+        let mut weights = Weights::default();
+        weights.insert("synapse.weight", Tensor::F32(weight.clone()));
+        let builder = Builder::load(&backend, &weights);
+        let synapse = builder.synapse(Stage::new("synapse", map))?;
+        let lif = builder.neuron("lif", Neuron::lif(2.0))?;
+        let input = backend.spikes(x);
+        Ok(Self { synapse, lif, input, backend })
+    }
+
+    /// Spikes `[T, B, positions..., outputs]`.
+    pub fn spikes(&self) -> B::Spikes {
+        let mut pass = Pass::new(&self.backend);
+        let current = self.synapse.forward(&mut pass, &self.input);
+        self.lif.forward(&mut pass, &current)
+    }
+}
+
+impl Work for Layer<Packed> {
+    fn about(&self) -> String {
+        about(&self.backend)
+    }
+
+    fn run(&mut self) {
+        std::hint::black_box(self.spikes());
+    }
+
+    fn answer(&mut self) -> Vec<f32> {
+        values(&self.backend, &self.spikes())
     }
 }
 

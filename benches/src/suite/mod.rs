@@ -1,11 +1,13 @@
 //! The contests that `cargo xtask bench` holds.
 
 mod attention;
+mod curves;
 mod decode;
 mod hamming;
 mod lif;
 mod models;
 mod rival;
+mod synapses;
 
 use std::{
     path::{Path, PathBuf},
@@ -26,11 +28,18 @@ use crate::{
     machine::Machine,
 };
 
+/// Turns of a quick run.
+const QUICK_ROUNDS: usize = 3;
+
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Suite {
     /// Whole networks, from images to logits
     Models,
+    /// A small network over time steps, threads, batch, tokens and firing rate
+    Curves,
+    /// Synapses with their neurons, over the density of spikes
+    Synapses,
     /// LIF neurons, from currents to spikes
     Lif,
     /// The core of self-attention
@@ -71,6 +80,12 @@ pub struct Options {
     /// Turns that everybody gets
     #[arg(long, default_value_t = 10)]
     pub rounds: usize,
+    /// The first network alone, one image at a time, few turns, few points of a curve
+    #[arg(long)]
+    pub quick: bool,
+    /// Print the results as JSON on standard output
+    #[arg(long)]
+    pub json: bool,
     /// Folder for the results
     #[arg(long, default_value = "runs/bench")]
     pub out: PathBuf,
@@ -114,8 +129,32 @@ pub struct Contest {
     pub unit: &'static str,
     /// So many of the unit is a second.
     pub per_second: f64,
+    /// Where it lies on a curve, if it does.
+    pub point: Option<Point>,
+    /// What a kernel computes and moves, if that is what was measured.
+    pub kernel: Option<Kernel>,
     /// What came of it.
     pub measured: Vec<Measured>,
+}
+
+/// A place on a curve.
+#[derive(Clone, Debug, Serialize)]
+pub struct Point {
+    /// What was computed.
+    pub curve: String,
+    /// What changes.
+    pub axis: &'static str,
+    /// Its value.
+    pub at: f64,
+}
+
+/// What a kernel computes and moves in one run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Kernel {
+    /// Multiply-accumulates, were it dense.
+    pub macs: f64,
+    /// Bytes read and written by each of our entries, by name.
+    pub bytes: Vec<(String, f64)>,
 }
 
 impl Contest {
@@ -143,6 +182,8 @@ pub fn run(options: &Options, mut each: impl FnMut(&Results) -> Result<()>) -> R
     for suite in &options.suite {
         match suite {
             Suite::Models => models::run(&mut hall)?,
+            Suite::Curves => curves::run(&mut hall)?,
+            Suite::Synapses => synapses::run(&mut hall)?,
             Suite::Lif => lif::run(&mut hall)?,
             Suite::Attention => attention::run(&mut hall)?,
             Suite::Decode => decode::run(&mut hall)?,
@@ -233,9 +274,23 @@ impl Hall<'_> {
         entries: Vec<Entry>,
         judge: &dyn Fn(&str, &[f32]) -> Verdict,
     ) -> Result<()> {
-        eprint!("{title}:");
-        let measured = contest::hold(entries, self.options.rounds, judge)?;
-        self.results.contests.push(Contest { title, conditions, unit, per_second, measured });
+        let measured = Vec::new();
+        let (point, kernel) = (None, None);
+        let contest = Contest { title, conditions, unit, per_second, point, kernel, measured };
+        self.hold_contest(contest, entries, judge)
+    }
+
+    /// Holds a contest that nothing is measured of yet.
+    fn hold_contest(
+        &mut self,
+        mut contest: Contest,
+        entries: Vec<Entry>,
+        judge: &dyn Fn(&str, &[f32]) -> Verdict,
+    ) -> Result<()> {
+        eprint!("{}:", contest.title);
+        let rounds = if self.options.quick { QUICK_ROUNDS } else { self.options.rounds };
+        contest.measured = contest::hold(entries, rounds, judge)?;
+        self.results.contests.push(contest);
         (self.each)(&self.results)
     }
 }

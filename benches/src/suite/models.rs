@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
-use snn_core::{Packed, probe::Agreement};
+use snn_core::{Packed, packed::Precision, probe::Agreement};
 
-use super::{Hall, Rival};
+use super::{Contest, Hall, Point, Rival};
 use crate::{
     Case,
     agreement::{Recording, agreement},
@@ -33,7 +33,9 @@ const SAME_NETWORK: f64 = 1e-5;
 pub(super) fn run(hall: &mut Hall<'_>) -> Result<()> {
     let largest = hall.options.batch.iter().copied().max().context("no batch to measure")?;
     let rivals = hall.rivals(&RIVALS);
-    for name in &hall.options.model {
+    let count = if hall.options.quick { 1 } else { usize::MAX };
+    let batches = if hall.options.quick { &[1][..] } else { &hall.options.batch[..] };
+    for name in hall.options.model.iter().take(count) {
         let (path, case) = obtain(hall, name, largest)?;
         if !rivals.is_empty() {
             check_rivals(hall, &path)?;
@@ -43,11 +45,13 @@ pub(super) fn run(hall: &mut Hall<'_>) -> Result<()> {
         let mut found = BTreeMap::new();
         for &precision in &hall.options.precision {
             let (ours, _) = agreement(&Packed::new(precision), &case, &recording)?;
-            found.insert(format!("snn {}", precision.name()), ours);
+            found.insert(entry_name(precision), ours);
         }
         for &threads in &hall.options.threads {
-            for &batch in &hall.options.batch {
-                contest(hall, &path, &recording, &found, &rivals, (name, batch, threads))?;
+            for &batch in batches {
+                let title = format!("{name}, batch {batch}, {threads} threads");
+                let run = Run { title, point: None, batch, threads };
+                contest(hall, &path, &recording, &found, &rivals, run)?;
             }
         }
     }
@@ -90,13 +94,22 @@ fn check_rivals(hall: &Hall<'_>, case: &std::path::Path) -> Result<()> {
     Ok(())
 }
 
-fn contest(
+/// What a contest is called and how it runs.
+pub(super) struct Run {
+    pub(super) title: String,
+    pub(super) point: Option<Point>,
+    pub(super) batch: usize,
+    pub(super) threads: usize,
+}
+
+/// Holds a contest between the rivals and every precision in `spikes`.
+pub(super) fn contest(
     hall: &mut Hall<'_>,
     case: &std::path::Path,
     recording: &Recording,
     spikes: &BTreeMap<String, Agreement>,
     rivals: &[Rival],
-    (name, batch, threads): (&str, usize, usize),
+    Run { title, point, batch, threads }: Run,
 ) -> Result<()> {
     let text = |path: &std::path::Path| path.display().to_string();
     let shared = [
@@ -118,7 +131,8 @@ fn contest(
         let onnx = [("--onnx", text(&onnx))];
         entries.push(hall.rival(rival, "models", &[&shared[..], &onnx].concat())?);
     }
-    for precision in &hall.options.precision {
+    let compared = |precision: &Precision| spikes.contains_key(&entry_name(*precision));
+    for precision in Precision::ALL.into_iter().filter(compared) {
         let precision = [("--precision", precision.name().to_owned())];
         entries.push(hall.ours(&precision[0].1, "models", &[&shared[..], &precision].concat())?);
     }
@@ -135,13 +149,21 @@ fn contest(
             100.0 * recording.busy()
         ),
     ];
-    hall.hold(
-        format!("{name}, batch {batch}, {threads} threads"),
+    let contest = Contest {
+        title,
         conditions,
-        ("ms per image", 1e3 / batch as f64),
-        entries,
-        &|who, found| judge(&expected, found, spikes.get(who)),
-    )
+        unit: "ms per image",
+        per_second: 1e3 / batch as f64,
+        point,
+        kernel: None,
+        measured: Vec::new(),
+    };
+    hall.hold_contest(contest, entries, &|who, found| judge(&expected, found, spikes.get(who)))
+}
+
+/// What tables call the engine in a precision.
+pub(super) fn entry_name(precision: Precision) -> String {
+    format!("snn {}", precision.name())
 }
 
 fn judge(expected: &[f64], found: &[f32], spikes: Option<&Agreement>) -> Verdict {

@@ -36,6 +36,7 @@ mod picture;
 mod raster;
 mod rates;
 mod scale;
+mod speed;
 mod style;
 mod summary;
 mod svg;
@@ -48,6 +49,7 @@ pub use data::{
     AttentionMap, AttentionSample, Confusion, Energy, Epoch, FiringRates, Image, LayerEnergy,
     LayerRates, LayerSpikes, Report, Run, Sample, SpikeRaster, Version,
 };
+pub use speed::{Roofline, Speed, SpeedCurve, SpeedTable};
 
 /// The whole report as one HTML document, UTF-8, with inline CSS and SVG.
 pub fn render(report: &Report) -> String {
@@ -57,4 +59,9 @@ pub fn render(report: &Report) -> String {
 /// The report of an ablation as one HTML document, likewise.
 pub fn render_ablation(ablation: &Ablation) -> String {
     ablation.document()
+}
+
+/// The report of a benchmark as one HTML document, likewise.
+pub fn render_speed(speed: &Speed) -> String {
+    speed.document()
 }

@@ -144,6 +144,12 @@ gap:1.5rem 1.75rem}
 .plots svg{width:100%}
 .plots figcaption{display:flex;flex-wrap:wrap;gap:0 .75rem;margin-bottom:.4rem;font-size:.9rem}
 .plots strong{font-weight:600;margin-right:auto}
+.s0 .curve{stroke:var(--test)}.s1 .curve{stroke:var(--training)}.s2 .curve{stroke:var(--good)}\
+.s3 .curve{stroke:var(--bad)}.s4 .curve{stroke:var(--ann)}.s5 .curve{stroke:var(--soft)}\
+.s1:not(.dots) .curve,.s4:not(.dots) .curve,.s5:not(.dots) .curve{stroke-dasharray:6 4}\
+.key.s1::before{border-top:2px dashed var(--training)}.key.s2::before{border-color:var(--good)}\
+.key.s3::before{border-color:var(--bad)}.key.s4::before{border-top:2px dashed var(--ann)}\
+.key.s5::before{border-top:2px dashed var(--soft)}\
 .key{display:inline-flex;align-items:center;gap:.4rem;color:var(--soft);font-size:.85rem}
 .key::before{content:'';width:1.1rem;border-top:2px solid var(--test)}
 .key.training::before{border-top:2px dotted var(--training)}
