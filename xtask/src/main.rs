@@ -58,6 +58,9 @@ enum Command {
     /// Go on with a text (`snn generate`)
     #[command(after_help = "Example: cargo xtask generate runs/tiny-shakespeare-1 --prompt ROMEO:")]
     Generate(Passed),
+    /// Study what analog devices do to a trained Matterhorn, and what its codes cost (`snn analog`)
+    #[command(after_help = "Example: cargo xtask analog runs/sst2-matterhorn-1")]
+    Analog(Passed),
     /// Say which model serves a task, and on what evidence (`snn choose`)
     #[command(
         after_help = "Example: cargo xtask choose --task nlp --hardware cpu --priority efficiency"
@@ -130,6 +133,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Ablate(Passed { args }) => snn::run("ablate", &args),
         Command::Run(Passed { args }) => snn::run("run", &args),
         Command::Generate(Passed { args }) => snn::run("generate", &args),
+        Command::Analog(Passed { args }) => snn::run("analog", &args),
         Command::Choose(Passed { args }) => snn::run("choose", &args),
         Command::Models(Passed { args }) => snn::run("models", &args),
         Command::Golden(Passed { args }) => snn::run("golden", &args),

@@ -24,7 +24,7 @@ impl Torch {
         match (subcommand, backend(args)) {
             _ if asks_for_help => Self::Unused,
             ("train" | "ablate", _) => Self::Required,
-            ("eval" | "run" | "generate" | "golden", Some(name)) if name == "torch" => {
+            ("eval" | "run" | "generate" | "golden" | "analog", Some(name)) if name == "torch" => {
                 Self::Required
             }
             ("golden", None) => Self::Welcome,

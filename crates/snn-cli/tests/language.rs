@@ -14,12 +14,17 @@ use snn_models::wta_spikingformer::Config;
 
 /// A run folder of a drawn network that fires, on the letters a to f.
 fn run(parent: &Path, task: &str, vocabulary: usize) -> PathBuf {
+    run_with(parent, task, vocabulary, "")
+}
+
+/// As [`run`], with more keys of the model.
+fn run_with(parent: &Path, task: &str, vocabulary: usize, more: &str) -> PathBuf {
     let text: String = (0..600usize).map(|i| char::from(b'a' + (i * i % 11 % 6) as u8)).collect();
     fs::write(parent.join("input.txt"), text).unwrap();
     let config = format!(
         "dataset = 'tiny-shakespeare'\ndata = '{}'\nunit = 'characters'\nlength = 8\n\n\
          [model]\ntask = {{ kind = '{task}' }}\nvocabulary = {vocabulary}\ncontext = 8\ndim = 8\n\
-         depth = 1\nheads = 2\nmlp_ratio = 2\nlevels = 2\n",
+         depth = 1\nheads = 2\nmlp_ratio = 2\nlevels = 2\n{more}",
         parent.display()
     );
     let table: toml::Table = config.parse().unwrap();
@@ -113,4 +118,34 @@ fn what_cannot_be_gone_on_with_is_told() {
     let encoder = self::run(other.path(), "masked", 7);
     says(&fails(snn(["generate", "--prompt", "a"]).arg(&encoder)), &["holds an encoder"]);
     assert!(eval(&encoder, &[])["perplexity"].as_f64().unwrap() > 1.0);
+}
+
+#[test]
+fn analog_studies_devices_and_accounts_for_codes() {
+    let parent = tempfile::tempdir().unwrap();
+    let coding = "[model.coding]\nbits = 3\ndead_zone = 1\n\
+                  weights = { bits = 4, base = 'root-two' }\ntable_bits = 8\n";
+    let run = run_with(parent.path(), "masked", 7, coding);
+    let analog =
+        |arguments: &[&str]| succeeds(snn(["analog", "--seeds", "2"]).arg(&run).args(arguments));
+    let told = analog(&[]);
+    says(&told, &["k = 0", "k = 3", "TTFS", "rate", "pJ a spike", "Programming noise", "4 bits"]);
+    let report = fs::read_to_string(run.join("analog.html")).unwrap();
+    says(&report, &["<svg", "Matterhorn", "7 slots", "Converters", "pJ a spike"]);
+    let again = parent.path().join("again.html");
+    assert_eq!(analog(&["--out", again.to_str().unwrap()]).lines().next(), told.lines().next(),);
+    assert_eq!(fs::read_to_string(&again).unwrap(), report, "the same seeds, the same report");
+
+    let expected = eval(&run, &["--backend", "reference-f64"]);
+    assert_eq!(eval(&run, &[])["accuracy"], expected["accuracy"]);
+    assert!((0.0..1.0).contains(&expected["silent"].as_f64().unwrap()));
+
+    let other = tempfile::tempdir().unwrap();
+    let plain = self::run(other.path(), "masked", 7);
+    assert!(eval(&plain, &[])["silent"].is_null());
+    says(&fails(snn(["analog"]).arg(&plain)), &["has no codes in time", "sst2-matterhorn"]);
+    let broken = run.join("config.toml");
+    let config = fs::read_to_string(&broken).unwrap();
+    fs::write(&broken, config.replace("bits = 3", "bits = 9")).unwrap();
+    says(&fails(snn(["analog"]).arg(&run)), &["`coding.bits` is 9, expected 1 to 8"]);
 }

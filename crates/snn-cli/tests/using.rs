@@ -145,7 +145,8 @@ fn models_lists_what_the_zoo_has() {
         assert_eq!(listed["system"], listed["config"]["system"]);
     }
     let table = succeeds(&mut snn(["models"]));
-    let text = snn_models::wta_spikingformer::presets();
+    let mut text = snn_models::wta_spikingformer::presets();
+    text.extend(snn_models::matterhorn::presets());
     assert_eq!(table.lines().count(), presets.len() + text.len() + 1);
     for preset in text {
         let name = format!("{} ", preset.name);

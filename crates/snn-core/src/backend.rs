@@ -3,8 +3,10 @@
 use ndarray::ArrayD;
 
 use crate::{
+    encode::ttfs::{MaskedTtfs, Quantizer, TtfsError},
     map::{Map, Response, Window},
     neuron::{IntegerNeuron, Neuron},
+    quant::LogCode,
     tensor,
     weights::{BatchNorm, Tensor},
 };
@@ -31,6 +33,8 @@ pub trait Backend: Sized {
     type Param;
     /// Weighted maps with their BatchNorms, prepared for this backend.
     type Synapse;
+    /// A masked time-to-first-spike code, prepared for this backend.
+    type Coder;
 
     /// Name and precision, as reports print it: `reference-f64`.
     fn name(&self) -> String;
@@ -59,8 +63,13 @@ pub trait Backend: Sized {
     fn embed(&self, table: &Self::Param, rows: &ArrayD<usize>) -> Self::Real;
     /// `scale x table^T`, `[..., C]` to `[..., rows]`: compares `x` with every row.
     fn compare(&self, x: Input<'_, Self>, table: &Self::Param, scale: f64) -> Self::Real;
+    /// The table with every row on the grid of so many bits, `round(w / s) s` with
+    /// `s = max |row| / (2^(bits-1) - 1)`, ties to even. Backwards it is the identity.
+    fn rounded(&self, table: &Self::Param, bits: u32) -> Self::Param;
     /// Prepares a synapse for use.
     fn synapse(&self, parts: &SynapseParts) -> Self::Synapse;
+    /// Prepares a code for use.
+    fn coder(&self, parts: &CoderParts) -> Self::Coder;
 
     // From signals to currents and back.
 
@@ -90,6 +99,12 @@ pub trait Backend: Sized {
     ) -> (Self::Spikes, Self::Real);
     /// The level of an integer neuron, element by element.
     fn quantize(&self, neuron: &IntegerNeuron, x: &Self::Real) -> Self::Counts;
+
+    /// The levels of a masked time-to-first-spike code, element by element, after its dead zone;
+    /// and who spikes, once in its window. A backend that trains calibrates the code in its first
+    /// pass in [`Mode::Train`].
+    fn code(&self, coder: &Self::Coder, x: &Self::Real, mode: Mode)
+    -> (Self::Counts, Self::Spikes);
 
     // On spikes.
 
@@ -192,7 +207,7 @@ pub struct StageParts {
     /// Weight as published; reshapes to [`Map::weight_shape`].
     pub weight: std::sync::Arc<Tensor>,
     /// Quantiser of the weight.
-    pub quantizer: Option<Lsq>,
+    pub quantizer: Option<WeightQuantizer>,
     /// Bias `[outputs]`.
     pub bias: Option<std::sync::Arc<Tensor>>,
     /// BatchNorms over the outputs, applied one after the other.
@@ -202,6 +217,74 @@ pub struct StageParts {
     /// constant for the backward pass. So folding the stages is exact at the
     /// border too. Source: RepConv of Meta-SpikeFormer.
     pub border: usize,
+}
+
+/// How weights become few numbers.
+#[derive(Clone, Debug)]
+pub enum WeightQuantizer {
+    /// Evenly spaced, with learned steps.
+    Lsq(Lsq),
+    /// Logarithmic, each row by its greatest weight. Backwards it is the identity.
+    Log(LogCode),
+}
+
+/// What a masked time-to-first-spike code is made of; see [`crate::encode::ttfs`].
+#[derive(Clone, Debug)]
+pub struct CoderParts {
+    /// Published name, without `.step`.
+    pub name: String,
+    /// What does not depend on the data.
+    pub config: CoderConfig,
+    /// Learned step `[]`; its sign means nothing.
+    pub step: std::sync::Arc<Tensor>,
+    /// Level of 0, `[]`.
+    pub zero_point: std::sync::Arc<Tensor>,
+    /// Mask level, `[]`.
+    pub mask: std::sync::Arc<Tensor>,
+    /// Training passes seen, `[]`: none means that the code is not calibrated.
+    pub tracked: std::sync::Arc<Tensor>,
+}
+
+/// What a masked time-to-first-spike code does not learn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoderConfig {
+    /// Levels L.
+    pub levels: u32,
+    /// The dead zone in the end.
+    pub dead_zone: u32,
+    /// Training passes after which the dead zone grows by one, from 0 on; 0 has it whole from the
+    /// start.
+    pub widen_every: u64,
+    /// Training passes after which the mask level is looked for again.
+    pub refresh_every: u64,
+}
+
+impl CoderConfig {
+    /// The dead zone after so many training passes.
+    pub fn zone(&self, passes: u64) -> u32 {
+        let widened = passes.checked_div(self.widen_every);
+        widened.map_or(self.dead_zone, |zone| self.dead_zone.min(zone.min(u32::MAX.into()) as u32))
+    }
+}
+
+impl CoderParts {
+    /// The code as it now is.
+    ///
+    /// # Errors
+    /// [`TtfsError`] for a number out of range.
+    pub fn code(&self) -> Result<MaskedTtfs, TtfsError> {
+        let number = |tensor: &Tensor| match tensor {
+            Tensor::F32(x) => x.first().map_or(0, |&x| x as i64),
+            Tensor::I64(x) => x.first().copied().unwrap_or(0),
+        };
+        let step = self.step.to_f32().first().map_or(0.0, |s| s.abs()).max(f32::MIN_POSITIVE);
+        // What does not fit is far out of range.
+        let zero_point = number(&self.zero_point).try_into().unwrap_or(i32::MIN);
+        let mask = number(&self.mask).try_into().unwrap_or(u32::MAX);
+        let quantizer = Quantizer::new(self.config.levels, step, zero_point)?;
+        let passes = number(&self.tracked).max(0) as u64;
+        MaskedTtfs::new(quantizer, mask, self.config.zone(passes))
+    }
 }
 
 /// Learned step size quantisation of weights, per output channel:

@@ -53,17 +53,73 @@ impl<B: Backend> Synapse<B> {
     }
 }
 
+/// What a layer of a masked time-to-first-spike code gave.
+pub struct Coded<B: Backend> {
+    /// Levels after the dead zone.
+    pub levels: B::Counts,
+    /// Who spikes.
+    pub spikes: B::Spikes,
+}
+
+impl<B: Backend> Synapse<B> {
+    /// As [`Synapse::forward`], for a code: computed from its levels, accounted as its spikes. The
+    /// zero point and the step of the code are left to the norm that follows, which takes out any
+    /// constant and any scale.
+    pub fn forward_coded(&self, pass: &mut Pass<'_, B>, x: &Coded<B>) -> B::Real {
+        let (name, map) = (&*self.name, self.map);
+        let spikes = x.spikes.input();
+        pass.observe(Event::Synapse { name, map, input: spikes, repeats: 1 });
+        pass.observe(Event::Coded { name, map, levels: x.levels.input(), spikes });
+        let current = pass.backend.current(&self.prepared, x.levels.input(), 1, pass.mode);
+        pass.disturb_current(name, current)
+    }
+}
+
+/// A layer of a masked time-to-first-spike code, under its published name.
+pub struct CodedLayer<B: Backend> {
+    name: String,
+    coder: B::Coder,
+}
+
+impl<B: Backend> CodedLayer<B> {
+    pub(crate) const fn new(name: String, coder: B::Coder) -> Self {
+        Self { name, coder }
+    }
+
+    /// Membranes `[T, B, ...]` in, after the window of their inputs; no state.
+    pub fn forward(&self, pass: &mut Pass<'_, B>, membrane: &B::Real) -> Coded<B> {
+        let membrane = pass.disturb_membrane(&self.name, membrane.clone());
+        let (levels, spikes) = pass.backend.code(&self.coder, &membrane, pass.mode);
+        pass.observe(Event::Neuron { name: &self.name, output: spikes.input(), unit: 1.0 });
+        Coded { levels, spikes }
+    }
+}
+
 /// A learned vector for each of so many things, under its published name.
 pub struct Embedding<B: Backend> {
     name: String,
     rows: usize,
     channels: usize,
     table: B::Param,
+    bits: Option<u32>,
 }
 
 impl<B: Backend> Embedding<B> {
     pub(crate) fn new(name: String, [rows, channels]: [usize; 2], table: B::Param) -> Self {
-        Self { name, rows, channels, table }
+        Self { name, rows, channels, table, bits: None }
+    }
+
+    /// The same vectors on a grid of so many bits: see [`Backend::rounded`].
+    pub fn rounded(self, bits: Option<u32>) -> Self {
+        Self { bits, ..self }
+    }
+
+    /// Does `work` with the vectors as they are used.
+    fn with_table<R>(&self, backend: &B, work: impl FnOnce(&B::Param) -> R) -> R {
+        match self.bits {
+            Some(bits) => work(&backend.rounded(&self.table, bits)),
+            None => work(&self.table),
+        }
     }
 
     /// The vectors of `rows`, `[...]` to `[..., C]`: looked up, not computed.
@@ -71,7 +127,7 @@ impl<B: Backend> Embedding<B> {
     /// # Panics
     /// If a row does not exist.
     pub fn forward(&self, pass: &Pass<'_, B>, rows: &ArrayD<usize>) -> B::Real {
-        pass.backend.embed(&self.table, rows)
+        self.with_table(pass.backend, |table| pass.backend.embed(table, rows))
     }
 
     /// `scale x E^T`, `[T, B, positions..., C]` to `[T, B, positions..., rows]`: the tied
@@ -80,7 +136,7 @@ impl<B: Backend> Embedding<B> {
         let map = Map::Linear { inputs: self.channels, outputs: self.rows };
         let input = x.input();
         pass.observe(Event::Synapse { name: &self.name, map, input, repeats: 1 });
-        pass.backend.compare(input, &self.table, scale)
+        self.with_table(pass.backend, |table| pass.backend.compare(input, table, scale))
     }
 }
 

@@ -52,7 +52,7 @@ pub use map::{Map, Response, Window};
 pub use neuron::{IntegerNeuron, Neuron};
 pub use outline::Outline;
 pub use packed::Packed;
-pub use pass::{Event, Pass, Probe, State};
+pub use pass::{Devices, Event, Pass, Probe, State};
 pub use reference::Reference;
 pub use unfold::Unfolded;
 pub use weights::{Builder, Init, LoadError, Stage, Tensor, Weights};

@@ -3,7 +3,7 @@
 use ndarray::ArrayD;
 
 use crate::{
-    backend::{Activation, Activity, Backend, Input, Mode, Signal, SynapseParts},
+    backend::{Activation, Activity, Backend, CoderParts, Input, Mode, Signal, SynapseParts},
     map::{Map, Response, Window},
     neuron::{IntegerNeuron, Neuron},
     tensor,
@@ -88,6 +88,7 @@ impl Backend for Outline {
     type Counts = Counts;
     type Param = Vec<usize>;
     type Synapse = Map;
+    type Coder = ();
 
     fn name(&self) -> String {
         "outline".into()
@@ -131,6 +132,12 @@ impl Backend for Outline {
         Real(shape)
     }
 
+    fn rounded(&self, table: &Vec<usize>, _bits: u32) -> Vec<usize> {
+        table.clone()
+    }
+
+    fn coder(&self, _parts: &CoderParts) {}
+
     fn synapse(&self, parts: &SynapseParts) -> Map {
         for pair in parts.stages.windows(2) {
             assert_eq!(pair[0].map.outputs(), pair[1].map.inputs(), "stages of {}", parts.name);
@@ -158,6 +165,10 @@ impl Backend for Outline {
 
     fn quantize(&self, _neuron: &IntegerNeuron, x: &Real) -> Counts {
         Counts(x.0.clone())
+    }
+
+    fn code(&self, _coder: &(), x: &Real, _mode: Mode) -> (Counts, Spikes) {
+        (Counts(x.0.clone()), Spikes(x.0.clone()))
     }
 
     fn max_pool(&self, x: &Spikes, window: Window) -> Spikes {

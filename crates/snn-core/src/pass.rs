@@ -37,12 +37,13 @@ pub struct Pass<'a, B: Backend> {
     pub mode: Mode,
     state: Option<State<B>>,
     probe: Option<&'a mut dyn Probe<B>>,
+    devices: Option<&'a mut dyn Devices<B>>,
 }
 
 impl<'a, B: Backend> Pass<'a, B> {
     /// A pass that evaluates, unwatched.
     pub fn new(backend: &'a B) -> Self {
-        Self { backend, mode: Mode::Eval, state: None, probe: None }
+        Self { backend, mode: Mode::Eval, state: None, probe: None, devices: None }
     }
 
     /// A pass that trains.
@@ -53,6 +54,27 @@ impl<'a, B: Backend> Pass<'a, B> {
     /// The same pass, watched.
     pub fn with_probe(self, probe: &'a mut dyn Probe<B>) -> Self {
         Self { probe: Some(probe), ..self }
+    }
+
+    /// The same pass, on devices that do not compute exactly.
+    pub fn with_devices(self, devices: &'a mut dyn Devices<B>) -> Self {
+        Self { devices: Some(devices), ..self }
+    }
+
+    /// What the devices make of the current of a synapse.
+    pub(crate) fn disturb_current(&mut self, name: &str, current: B::Real) -> B::Real {
+        match &mut self.devices {
+            Some(devices) => devices.current(self.backend, name, current),
+            None => current,
+        }
+    }
+
+    /// What the devices make of membranes before they meet their thresholds.
+    pub(crate) fn disturb_membrane(&mut self, name: &str, membrane: B::Real) -> B::Real {
+        match &mut self.devices {
+            Some(devices) => devices.membrane(self.backend, name, membrane),
+            None => membrane,
+        }
     }
 
     /// The same pass, going on from `state`; [`Pass::into_state`] gives where
@@ -110,6 +132,18 @@ pub enum Event<'a, B: Backend> {
         /// Time steps that the input stands for, beyond its own first.
         repeats: usize,
     },
+    /// A synapse is about to compute on a masked time-to-first-spike code; it is reported as a
+    /// synapse that reads spikes too.
+    Coded {
+        /// Name of the weight.
+        name: &'a str,
+        /// What it computes.
+        map: Map,
+        /// Levels of its input.
+        levels: Input<'a, B>,
+        /// Who spikes in its input.
+        spikes: Input<'a, B>,
+    },
     /// Spikes meet spikes: one product of an attention.
     Product {
         /// Name of the attention and of the product.
@@ -164,6 +198,17 @@ pub enum Event<'a, B: Backend> {
         /// What it gave, `[T, B, positions..., C]`.
         x: Input<'a, B>,
     },
+}
+
+/// Devices that a network runs on, where they do not compute exactly: analog synapses on codes in
+/// time. Draws have seeds; nothing is random unless a pass is handed devices.
+pub trait Devices<B: Backend> {
+    /// What is read of the current of synapse `name`, `[T, B, positions..., outputs]`, after its
+    /// norm.
+    fn current(&mut self, backend: &B, name: &str, current: B::Real) -> B::Real;
+    /// Membranes `[T, B, positions..., C]` of the coded layer `name`, as thresholds that are off
+    /// see them.
+    fn membrane(&mut self, backend: &B, name: &str, membrane: B::Real) -> B::Real;
 }
 
 /// Watches a pass: energy meters, rate recorders, rasters.

@@ -8,7 +8,7 @@
 use ndarray::ArrayD;
 
 use crate::{
-    backend::{Activation, Activity, Backend, Input, Mode, Signal, SynapseParts},
+    backend::{Activation, Activity, Backend, CoderParts, Input, Mode, Signal, SynapseParts},
     map::{Response, Window},
     neuron::{IntegerNeuron, Neuron, Reset},
     tensor,
@@ -175,6 +175,7 @@ impl<B: Backend> Backend for Unfolded<B> {
     type Counts = Counts<B>;
     type Param = B::Param;
     type Synapse = Synapse<B>;
+    type Coder = B::Coder;
 
     fn name(&self) -> String {
         format!("{}-unfolded", self.backend.name())
@@ -234,6 +235,14 @@ impl<B: Backend> Backend for Unfolded<B> {
         })
     }
 
+    fn rounded(&self, table: &B::Param, bits: u32) -> B::Param {
+        self.backend.rounded(table, bits)
+    }
+
+    fn coder(&self, parts: &CoderParts) -> B::Coder {
+        self.backend.coder(parts)
+    }
+
     fn synapse(&self, parts: &SynapseParts) -> Synapse<B> {
         // A mean over D steps of spikes worth `D unit` each is a level times its unit.
         let spike =
@@ -283,6 +292,12 @@ impl<B: Backend> Backend for Unfolded<B> {
     fn quantize(&self, neuron: &IntegerNeuron, x: &Real<B>) -> Counts<B> {
         let levels = self.backend.quantize(neuron, &x.0);
         Counts::Steps(unfold(&self.backend, &levels, neuron.levels))
+    }
+
+    /// A code in time already is spikes; its levels stay sums.
+    fn code(&self, coder: &B::Coder, x: &Real<B>, mode: Mode) -> (Counts<B>, Spikes<B>) {
+        let (levels, spikes) = self.backend.code(coder, &x.0, mode);
+        (Counts::Sums(levels), Spikes(spikes))
     }
 
     fn max_pool(&self, x: &Spikes<B>, window: Window) -> Spikes<B> {

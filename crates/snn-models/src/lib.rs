@@ -9,6 +9,7 @@ pub mod ecoformer;
 pub mod efficient;
 pub mod golden;
 pub mod lsformer;
+pub mod matterhorn;
 mod membrane_shortcut;
 pub mod meta_spikeformer;
 pub mod network;

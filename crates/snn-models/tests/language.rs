@@ -6,11 +6,16 @@ use ndarray::{Array2, ArrayD, Axis, s};
 use proptest::{collection::vec, prelude::*};
 use snn_attn::{Attend, WinnerTakeAll, Winners};
 use snn_core::{
-    Input, Outline, Packed, Pass, Reference, Signal, Tensor, Unfolded, Weights,
+    Backend, Input, Outline, Packed, Pass, Reference, Signal, Tensor, Unfolded, Weights,
+    analog::Noise,
     packed::{Isa, Precision},
-    probe::{EnergyMeter, Rates},
+    probe::{Code, CodingMeter, EnergyMeter, Rates},
+    quant::{Base, LogCode},
 };
-use snn_models::wta_spikingformer::{Attention, Config, Task, TokenError, Tokens, presets};
+use snn_models::{
+    matterhorn::{self, AnalogDevices, Coding, Imperfections},
+    wta_spikingformer::{Attention, Config, Task, TokenError, Tokens, presets},
+};
 
 const REFERENCE: Reference<f64> = Reference::new();
 
@@ -26,15 +31,22 @@ fn small(task: Task) -> Config {
         levels: 3,
         attention: Attention::WinnerTakeAll,
         wta: WinnerTakeAll::default(),
+        coding: None,
     }
 }
 
 /// Drawn weights whose neurons fire.
 fn weights(config: &Config, seed: u64) -> Weights {
     let (_, mut weights) = config.draw(&REFERENCE, seed).unwrap();
+    let greatest = config.coding.as_ref().map_or(0, |coding| (1 << coding.bits) - 1);
     for (name, tensor) in &mut weights.tensors {
         if name.ends_with("_norm.weight") {
             *tensor = Arc::new(Tensor::F32(tensor.to_f32() * 5.0));
+        }
+        // Codes as if they were calibrated, each to something else.
+        if name.ends_with(".mask_level") || name.ends_with(".zero_level") {
+            let level = (seed.rotate_left(name.len() as u32) % (greatest + 1)) as i64;
+            *tensor = Arc::new(Tensor::I64(ndarray::arr0(level).into_dyn()));
         }
     }
     weights
@@ -55,12 +67,29 @@ fn configs() -> impl Strategy<Value = Config> {
         Just(Winners::Share(0.4))
     ];
     let attention = prop_oneof![3 => Just(Attention::WinnerTakeAll), 1 => Just(Attention::Softmax)];
-    (tasks, winners, attention, any::<bool>(), 1u32..5).prop_map(
-        |(task, winners, attention, silent_rule, levels)| Config {
+    let coding = prop::option::of(codings());
+    (tasks, winners, attention, any::<bool>(), 1u32..5, coding).prop_map(
+        |(task, winners, attention, silent_rule, levels, coding)| Config {
             attention,
             levels,
             wta: WinnerTakeAll { winners, silent_rule, tau: 1.0 },
+            // Matterhorn is an encoder.
+            coding: coding.filter(|_| task != Task::Causal),
             ..small(task)
+        },
+    )
+}
+
+fn codings() -> impl Strategy<Value = Coding> {
+    let base = prop_oneof![Just(Base::Two), Just(Base::RootTwo)];
+    let weights = prop::option::of(base.prop_map(|base| LogCode::new(4, base).unwrap()));
+    (1u32..6, 0u32..4, weights, prop::option::of(4u32..9)).prop_map(
+        |(bits, dead_zone, weights, table_bits)| Coding {
+            bits,
+            dead_zone,
+            weights,
+            table_bits,
+            ..Coding::published()
         },
     )
 }
@@ -99,14 +128,14 @@ proptest! {
         config in configs(), ids in vec(0u32..11, 1..=9), seed: u64,
     ) {
         let (task, attention) = (Task::Causal, Attention::WinnerTakeAll);
-        step_by_step(&Config { task, attention, ..config }, &ids, seed);
+        step_by_step(&Config { task, attention, coding: None, ..config }, &ids, seed);
     }
 
     #[test]
     fn later_tokens_change_nothing(
         config in configs(), ids in vec(0u32..11, 9), other in 0u32..11, at in 1usize..9, seed: u64,
     ) {
-        let config = Config { task: Task::Causal, ..config };
+        let config = Config { task: Task::Causal, coding: None, ..config };
         let row = Array2::from_shape_vec((1, 9), ids).unwrap();
         let mut changed = row.clone();
         changed.slice_mut(s![.., at..]).fill(other);
@@ -228,6 +257,10 @@ fn configurations_that_contradict_themselves_are_errors() {
         ("vocabulary", Config { vocabulary: 1, ..good.clone() }),
         ("context", Config { context: 0, ..good.clone() }),
         ("task.classes", Config { task: Task::Classify { classes: 1 }, ..good.clone() }),
+        ("task", Config { coding: Some(Coding::published()), ..good.clone() }),
+        ("coding.bits", coded(Coding { bits: 9, ..Coding::published() })),
+        ("coding.refresh_every", coded(Coding { refresh_every: 0, ..Coding::published() })),
+        ("coding.table_bits", coded(Coding { table_bits: Some(1), ..Coding::published() })),
     ] {
         let error = config.outline().map(|_| ()).unwrap_err().to_string();
         assert!(error.starts_with(&format!("configuration field `{field}` is ")), "{error}");
@@ -236,7 +269,7 @@ fn configurations_that_contradict_themselves_are_errors() {
 
 #[test]
 fn presets_have_the_published_sizes() {
-    for preset in presets() {
+    for preset in presets().into_iter().chain(matterhorn::presets()) {
         let (network, weights) = preset.config.outline().unwrap();
         assert_eq!(weights.parameters(), preset.parameters, "{}", preset.name);
         let tokens = Tokens::new(&preset.config, &Array2::zeros((1, 4)), None).unwrap();
@@ -250,4 +283,125 @@ fn presets_have_the_published_sizes() {
         let published = if preset.config.task == Task::Causal { 0.4e9 } else { 0.1e9 };
         assert!((preset.parameters as f64 / published - 1.0).abs() < 0.16, "{}", preset.name);
     }
+}
+
+/// A small Matterhorn.
+fn coded(coding: Coding) -> Config {
+    Config { coding: Some(coding), ..small(Task::Classify { classes: 3 }) }
+}
+
+fn two_texts(config: &Config) -> Tokens {
+    let ids = Array2::from_shape_fn((2, 9), |(b, n)| (b * 5 + n * n) as u32 % 11);
+    Tokens::new(config, &ids, None).unwrap()
+}
+
+/// What the codes of a network cost.
+fn metered(config: &Config, weights: &Weights) -> (CodingMeter, EnergyMeter) {
+    let network = config.load(&REFERENCE, weights).unwrap();
+    let (mut coding, mut energy) = (CodingMeter::new(), EnergyMeter::new());
+    let mut probe = (&mut coding, &mut energy);
+    network.forward(&mut Pass::new(&REFERENCE).with_probe(&mut probe), &two_texts(config));
+    (coding, energy)
+}
+
+#[test]
+fn a_wider_dead_zone_is_more_silent() {
+    let silent = |dead_zone: u32| {
+        let config = coded(Coding { dead_zone, ..Coding::published() });
+        let mut weights = weights(&config, 4);
+        for (name, tensor) in &mut weights.tensors {
+            if name.ends_with(".zero_level") || name.ends_with(".mask_level") {
+                *tensor = Arc::new(Tensor::I64(ndarray::arr0(7).into_dyn()));
+            }
+            if name.ends_with(".step") {
+                *tensor = Arc::new(Tensor::F32(ndarray::arr0(2.0).into_dyn()));
+            }
+        }
+        let (meter, energy) = metered(&config, &weights);
+        let [rate, first, masked] = Code::ALL.map(|code| meter.total(code));
+        assert!(rate.spikes >= first.spikes && first.spikes > 0.0);
+        assert!(masked.accumulates <= energy.total().ac, "attention adds to the codes");
+        assert_eq!(meter.layers().len(), 12);
+        meter.silent(Code::MaskedFirstSpike)
+    };
+    let shares = [0, 1, 3].map(silent);
+    assert!(shares.windows(2).all(|pair| pair[0] < pair[1]), "{shares:?}");
+}
+
+#[test]
+fn the_dead_zone_widens_with_training() {
+    let coding = Coding { dead_zone: 3, widen_every: 10, ..Coding::published() };
+    let zoned = |dead_zone, passes: i64, widen_every| {
+        let config = coded(Coding { dead_zone, widen_every, ..coding.clone() });
+        let mut weights = weights(&config, 4);
+        for (name, tensor) in &mut weights.tensors {
+            if name.ends_with("neurons.num_batches_tracked") {
+                *tensor = Arc::new(Tensor::I64(ndarray::arr0(passes).into_dyn()));
+            }
+        }
+        metered(&config, &weights).0.silent(Code::MaskedFirstSpike)
+    };
+    for (passes, dead_zone) in [(0, 0), (9, 0), (10, 1), (29, 2), (30, 3), (1000, 3)] {
+        assert_eq!(zoned(3, passes, 10), zoned(dead_zone, 0, 0), "after {passes} passes");
+    }
+}
+
+#[test]
+fn codes_of_a_checkpoint_that_cannot_be_are_errors() {
+    let config = coded(Coding::published());
+    let good = weights(&config, 1);
+    for (part, value) in [("mask_level", 16), ("mask_level", -1), ("zero_level", i64::MAX)] {
+        let mut weights = good.clone();
+        let name = format!("blocks.0.attention.neurons.{part}");
+        weights.insert(name, Tensor::I64(ndarray::arr0(value).into_dyn()));
+        let error = config.load(&REFERENCE, &weights).map(|_| ()).unwrap_err().to_string();
+        assert!(error.starts_with("code `blocks.0.attention.neurons`: "), "{error}");
+    }
+}
+
+fn on_devices(config: &Config, weights: &Weights, what: Imperfections, seed: u64) -> ArrayD<f64> {
+    let (config, weights) = matterhorn::program(config, weights, &what.noise, seed).unwrap();
+    let mut devices = AnalogDevices::new(&config, &weights, what, seed).unwrap();
+    let network = config.load(&REFERENCE, &weights).unwrap();
+    let mut pass = Pass::new(&REFERENCE).with_devices(&mut devices);
+    let logits = network.forward(&mut pass, &two_texts(&config));
+    REFERENCE.read(Input::Real(&logits))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn perfect_devices_change_nothing_and_noisy_ones_repeat(coding in codings(), seed: u64) {
+        let config = coded(coding);
+        let weights = weights(&config, seed);
+        let exact = logits(&REFERENCE, &config, seed, &two_texts(&config));
+        let perfect = on_devices(&config, &weights, Imperfections::default(), seed);
+        prop_assert!(near(&exact, &perfect, 1e-9));
+        let noise = Noise { programming: 0.3, read: 0.3, threshold: 0.1 };
+        let bad = Imperfections { noise, saturation: Some(0.5), converter_bits: Some(4) };
+        let once = on_devices(&config, &weights, bad, seed);
+        prop_assert_eq!(&once, &on_devices(&config, &weights, bad, seed));
+        prop_assert!(once.iter().all(|x| x.is_finite()));
+    }
+}
+
+#[test]
+fn each_imperfection_shows() {
+    let config = coded(Coding::published());
+    let weights = weights(&config, 2);
+    let exact = on_devices(&config, &weights, Imperfections::default(), 1);
+    let noise = |noise| Imperfections { noise, ..Imperfections::default() };
+    let none = Noise::default();
+    for what in [
+        noise(Noise { programming: 0.3, ..none }),
+        noise(Noise { read: 0.5, ..none }),
+        noise(Noise { threshold: 0.3, ..none }),
+        Imperfections { saturation: Some(0.1), ..Imperfections::default() },
+    ] {
+        assert_ne!(on_devices(&config, &weights, what, 1), exact, "{what:?}");
+    }
+    let impossible = Imperfections { saturation: Some(-1.0), ..Imperfections::default() };
+    let error = AnalogDevices::new(&config, &weights, impossible, 1).unwrap_err().to_string();
+    assert!(error.starts_with("configuration field `limit` is -"), "{error}");
 }

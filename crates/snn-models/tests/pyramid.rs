@@ -33,6 +33,7 @@ impl<B: Backend> Probe<B> for Shapes {
             Event::Product { name, left, .. } => (name, left.shape()),
             Event::Neuron { name, output, .. } => (name, output.shape()),
             Event::Attention { name, q, .. } => (name, q.shape()),
+            Event::Coded { name, levels, .. } => (name, levels.shape()),
             Event::Hash { name, signs: [y, _], .. } => (name, y.shape()),
             Event::Output { name, x } => (name, x.shape()),
         };

@@ -3,8 +3,14 @@
 use std::sync::Arc;
 
 use ndarray::Array2;
-use snn_core::{Backend, Input, Pass, Reference, Tensor};
-use snn_models::wta_spikingformer::{Attention, Config, Task, Tokens};
+use snn_core::{
+    Backend, Input, Pass, Reference, Tensor,
+    quant::{Base, LogCode},
+};
+use snn_models::{
+    matterhorn::Coding,
+    wta_spikingformer::{Attention, Config, Task, Tokens},
+};
 use snn_train::{Precision, Torch};
 use tch::{Device, Kind};
 
@@ -23,7 +29,17 @@ fn configs() -> Vec<Config> {
             ..Config::encoder(task)
         })
     };
-    tasks.into_iter().flat_map(each).collect()
+    let coded = |base, task| Config {
+        coding: Some(Coding {
+            dead_zone: 1,
+            weights: Some(LogCode::new(4, base).unwrap()),
+            ..Coding::published()
+        }),
+        ..each(task)[0].clone()
+    };
+    let matterhorn =
+        [coded(Base::Two, Task::Masked), coded(Base::RootTwo, Task::Classify { classes: 3 })];
+    tasks.into_iter().flat_map(each).chain(matterhorn).collect()
 }
 
 #[test]

@@ -283,3 +283,18 @@ fn the_cosine_warms_up_falls_and_cools_down() {
     let plain = Cosine { warmup: 0.0, ..schedule };
     assert_eq!(plain.at(0.0), 5e-4);
 }
+
+#[test]
+fn the_step_of_a_code_neither_decays_nor_hurries() {
+    let leaf = || Torch::from(1f32).set_requires_grad(true);
+    let parameters = vec![("code.step".to_owned(), leaf()), ("fc.scale".to_owned(), leaf())];
+    let mut optimizer = AdamW::new(
+        parameters.iter().map(|(name, p)| (name.clone(), p.shallow_clone())).collect(),
+        AdamWOptions { weight_decay: 0.5, ..AdamWOptions::default() },
+    );
+    (&parameters[0].1 + &parameters[1].1).backward();
+    optimizer.step(0.1);
+    let moved = values(&parameters);
+    assert!((moved[0][0] - (1.0 - 0.1 * 0.1)).abs() < 1e-6, "{moved:?}");
+    assert!((moved[1][0] - (1.0 - 0.1 * 0.5 - 0.1)).abs() < 1e-6, "{moved:?}");
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 use snn_attn::Attend;
-use snn_core::probe::Costs;
+use snn_core::probe::{Code, Costs};
 use snn_data::text::TextSet;
 use snn_models::wta_spikingformer::Task;
 
@@ -57,6 +57,9 @@ struct Found {
     mac: f64,
     /// Their energy, as [`Costs::F32_45NM`].
     energy_pj: f64,
+    /// Of codes in time: the share of inputs that do not spike.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    silent: Option<f64>,
     backend: String,
 }
 
@@ -69,6 +72,9 @@ impl std::fmt::Display for Found {
         }
         writeln!(f, "speed        {:.0} tokens/s", self.tokens_per_s)?;
         writeln!(f, "firing rate  {:.1} %", 100.0 * self.firing_rate)?;
+        if let Some(silent) = self.silent {
+            writeln!(f, "silent       {:.1} % of what coded layers read", 100.0 * silent)?;
+        }
         writeln!(f, "operations   {:.3} M AC, {:.3} M MAC a token", self.ac / 1e6, self.mac / 1e6)?;
         writeln!(
             f,
@@ -110,6 +116,7 @@ impl Job for Measure<'_> {
             ac: total.ac * per_token,
             mac: total.mac * per_token,
             energy_pj: Costs::F32_45NM.energy_pj(&total) * per_token,
+            silent: Some(found.coding.silent(Code::MaskedFirstSpike)).filter(|s| s.is_finite()),
             backend: self.backend,
         })
     }

@@ -1,6 +1,7 @@
 //! The commands of `snn`, one file each.
 
 mod ablate;
+mod analog;
 mod choose;
 mod eval;
 mod eval_precisions;
@@ -26,6 +27,8 @@ pub enum Command {
     Eval(eval::Arguments),
     /// Compare variants of the attention on codes: bits, coding, scales, delays, keys
     Ablate(ablate::Arguments),
+    /// Study what analog devices do to a trained Matterhorn, and what its codes cost
+    Analog(analog::Arguments),
     /// Classify images with a trained network
     Run(run::Arguments),
     /// Go on with a text, token by token
@@ -57,6 +60,7 @@ impl Command {
             Self::Train(arguments) => arguments.run(),
             Self::Eval(arguments) => arguments.run(),
             Self::Ablate(arguments) => arguments.run(),
+            Self::Analog(arguments) => arguments.run(),
             Self::Run(arguments) => arguments.run(),
             Self::Generate(arguments) => arguments.run(),
             Self::Choose(arguments) => arguments.run(),

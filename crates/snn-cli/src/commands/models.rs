@@ -1,6 +1,6 @@
 use anyhow::Result;
 use serde::Serialize;
-use snn_models::{Preset, Status, wta_spikingformer};
+use snn_models::{Preset, Status, matterhorn, wta_spikingformer};
 
 use super::output;
 
@@ -48,7 +48,7 @@ impl Any {
     fn all() -> Vec<Self> {
         let images = Preset::all().into_iter();
         let images = images.map(|preset| Row { system: preset.config.system(), preset });
-        let text = wta_spikingformer::presets().into_iter();
+        let text = wta_spikingformer::presets().into_iter().chain(matterhorn::presets());
         let text = text.map(|preset| Row { system: preset.config.system(), preset });
         images.map(Self::Images).chain(text.map(Self::Text)).collect()
     }

@@ -26,7 +26,7 @@ pub use memory::peak_rss_mb;
 pub use raster::Raster;
 pub use speed::images_per_second;
 pub use synchrony::Synchrony;
-pub use text::{TextEvaluation, evaluate_text};
+pub use text::{TextEvaluation, evaluate_text, evaluate_text_on};
 
 /// What a network did on the test samples of a dataset.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@ use anyhow::Result;
 use ndarray::Axis;
 use snn_attn::Attend;
 use snn_core::{
-    Input, Pass,
-    probe::{EnergyMeter, Rates},
+    Devices, Input, Pass,
+    probe::{CodingMeter, EnergyMeter, Rates},
 };
 use snn_data::text::{Examples, IGNORED};
 use snn_models::wta_spikingformer::{Tokens, WtaSpikingformer};
@@ -29,6 +29,8 @@ pub struct TextEvaluation {
     pub rates: Rates,
     /// What the layers computed, for one text.
     pub energy: EnergyMeter,
+    /// What codes in time cost, where there are any.
+    pub coding: CodingMeter,
 }
 
 /// Runs the network on every batch of `test`; `done` is told how many texts each time.
@@ -40,14 +42,32 @@ pub fn evaluate_text<B: Attend>(
     network: &WtaSpikingformer<B>,
     test: &Examples,
     batch: usize,
+    done: impl FnMut(usize),
+) -> Result<TextEvaluation> {
+    evaluate_text_on(backend, network, test, batch, None, done)
+}
+
+/// As [`evaluate_text`], on devices that do not compute exactly.
+///
+/// # Errors
+/// As [`evaluate_text`].
+pub fn evaluate_text_on<B: Attend>(
+    backend: &B,
+    network: &WtaSpikingformer<B>,
+    test: &Examples,
+    batch: usize,
+    mut devices: Option<&mut dyn Devices<B>>,
     mut done: impl FnMut(usize),
 ) -> Result<TextEvaluation> {
     let mut found = TextEvaluation::default();
     for batch in test.in_order(batch) {
         let tokens = Tokens::new(network.config(), &batch.ids, batch.there.clone())?;
         let start = Instant::now();
-        let mut probe = (&mut found.rates, &mut found.energy);
+        let mut probe = (&mut found.rates, (&mut found.energy, &mut found.coding));
         let mut pass = Pass::new(backend).with_probe(&mut probe);
+        if let Some(devices) = &mut devices {
+            pass = pass.with_devices(&mut **devices);
+        }
         let logits = backend.read(Input::Real(&network.forward(&mut pass, &tokens)));
         found.spent += start.elapsed();
         let rows = logits.lanes(Axis(logits.ndim() - 1));

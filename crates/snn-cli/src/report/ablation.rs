@@ -69,13 +69,13 @@ pub struct Outcome {
 
 /// Mean and standard deviation of several runs.
 #[derive(Clone, Copy, Debug)]
-struct Spread {
-    mean: f64,
-    deviation: f64,
+pub(super) struct Spread {
+    pub mean: f64,
+    pub deviation: f64,
 }
 
 impl VariantResult {
-    fn spread(&self, value: impl Fn(&Outcome) -> f64) -> Spread {
+    pub(super) fn spread(&self, value: impl Fn(&Outcome) -> f64) -> Spread {
         let values: Vec<f64> = self.outcomes.iter().map(value).collect();
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
@@ -176,7 +176,7 @@ const LINE: f64 = 34.0;
 const TOP: f64 = 8.0;
 
 impl StudyResult {
-    fn body(&self) -> Vec<Element> {
+    pub(super) fn body(&self) -> Vec<Element> {
         let plots = PLOTS.iter().filter_map(|plot| self.figure(plot));
         vec![Element::new("div").class("plots").children(plots), self.numbers()]
     }

@@ -23,6 +23,7 @@
 //! Elements are built as a tree (`element`), so tags balance and text is escaped by construction.
 
 mod ablation;
+mod analog;
 mod attention;
 mod conditions;
 mod confusion;
@@ -45,6 +46,7 @@ mod table;
 mod tests;
 
 pub use ablation::{Ablation, Outcome, StudyResult, VariantResult};
+pub use analog::{AnalogStudy, CodeAccount};
 pub use data::{
     AttentionMap, AttentionSample, Confusion, Energy, Epoch, FiringRates, Image, LayerEnergy,
     LayerRates, LayerSpikes, Report, Run, Sample, SpikeRaster, Version,
@@ -64,4 +66,9 @@ pub fn render_ablation(ablation: &Ablation) -> String {
 /// The report of a benchmark as one HTML document, likewise.
 pub fn render_speed(speed: &Speed) -> String {
     speed.document()
+}
+
+/// The report of a study of analog devices as one HTML document, likewise.
+pub fn render_analog(study: &AnalogStudy) -> String {
+    study.document()
 }

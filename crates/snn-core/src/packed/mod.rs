@@ -47,7 +47,8 @@ use product::Source;
 use real::Kind;
 
 use crate::{
-    backend::{Activation, Activity, Backend, Input, Mode, Signal, SynapseParts},
+    backend::{Activation, Activity, Backend, CoderParts, Input, Mode, Signal, SynapseParts},
+    encode::ttfs::MaskedTtfs,
     map::{Response, Window},
     neuron::{IntegerNeuron, Neuron},
     reference::Reference,
@@ -177,6 +178,7 @@ impl Backend for Packed {
     type Counts = Counts;
     type Param = ArrayD<f64>;
     type Synapse = Arc<PackedSynapse>;
+    type Coder = MaskedTtfs;
 
     fn name(&self) -> String {
         format!("packed-{}", self.precision.name())
@@ -234,8 +236,16 @@ impl Backend for Packed {
         Real::given(ORACLE.compare(Input::Real(&values), table, scale))
     }
 
+    fn rounded(&self, table: &ArrayD<f64>, bits: u32) -> ArrayD<f64> {
+        ORACLE.rounded(table, bits)
+    }
+
     fn synapse(&self, parts: &SynapseParts) -> Arc<PackedSynapse> {
         Arc::new(PackedSynapse::new(parts))
+    }
+
+    fn coder(&self, parts: &CoderParts) -> MaskedTtfs {
+        ORACLE.coder(parts)
     }
 
     /// # Panics
@@ -275,6 +285,11 @@ impl Backend for Packed {
 
     fn quantize(&self, neuron: &IntegerNeuron, x: &Real) -> Counts {
         Counts::pack(&ORACLE.quantize(neuron, x.exact()))
+    }
+
+    fn code(&self, coder: &MaskedTtfs, x: &Real, mode: Mode) -> (Counts, Spikes) {
+        let (levels, spikes) = ORACLE.code(coder, x.exact(), mode);
+        (Counts::pack(&levels), Spikes::pack(&spikes))
     }
 
     fn max_pool(&self, x: &Spikes, window: Window) -> Spikes {

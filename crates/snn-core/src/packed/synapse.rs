@@ -121,13 +121,14 @@ impl Exact {
                 let published = stage.weight.reshaped(&shape);
                 let weights = match &stage.quantizer {
                     None => Rows::Single(by_taps(&published)),
-                    Some(lsq) => {
+                    Some(quantizer) => {
                         let wide = published.mapv(f64::from);
                         let wide = match wide.into_dimensionality() {
                             Ok(wide) => wide,
                             Err(e) => unreachable!("three axes: {e}"),
                         };
-                        Rows::Double(by_taps(&quantized(&wide, Some(lsq)).into_owned().into_dyn()))
+                        let wide = quantized(&wide, Some(quantizer)).into_owned();
+                        Rows::Double(by_taps(&wide.into_dyn()))
                     }
                 };
                 let bias = stage.bias.as_ref().map(|bias| bias.to_f32().mapv(f64::from));

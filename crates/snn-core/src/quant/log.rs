@@ -65,6 +65,11 @@ impl LogCode {
         self.bits
     }
 
+    /// What a step of the code multiplies by.
+    pub const fn base(&self) -> Base {
+        self.base
+    }
+
     /// The greatest code M.
     pub const fn greatest(&self) -> i8 {
         ((1u32 << (self.bits - 1)) - 1) as i8

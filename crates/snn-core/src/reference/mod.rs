@@ -16,7 +16,8 @@ pub(crate) use synapse::Norm;
 pub use synapse::ReferenceSynapse;
 
 use crate::{
-    backend::{Activation, Activity, Backend, Input, Mode, Signal, SynapseParts},
+    backend::{Activation, Activity, Backend, CoderParts, Input, Mode, Signal, SynapseParts},
+    encode::ttfs::MaskedTtfs,
     map::{Response, Window},
     neuron::{IntegerNeuron, Neuron},
     tensor::{Counts, Real, Spikes},
@@ -99,6 +100,7 @@ impl<F: Scalar> Backend for Reference<F> {
     type Counts = Counts;
     type Param = ArrayD<F>;
     type Synapse = ReferenceSynapse<F>;
+    type Coder = MaskedTtfs;
 
     fn name(&self) -> String {
         format!("reference-{}", F::NAME)
@@ -169,8 +171,28 @@ impl<F: Scalar> Backend for Reference<F> {
         reshape(&products.into_dyn(), &[outer, &[rows]].concat())
     }
 
+    fn rounded(&self, table: &ArrayD<F>, bits: u32) -> ArrayD<F> {
+        let top = F::of(2f64.powi(bits as i32 - 1) - 1.0);
+        let mut rounded = table.clone();
+        for mut row in rounded.rows_mut() {
+            let greatest = row.iter().fold(F::zero(), |a, w| a.max(w.abs()));
+            let step = greatest / top;
+            if step > F::zero() {
+                row.mapv_inplace(|w| F::of((w / step).wide().round_ties_even()) * step);
+            }
+        }
+        rounded
+    }
+
     fn synapse(&self, parts: &SynapseParts) -> ReferenceSynapse<F> {
         ReferenceSynapse::new(parts)
+    }
+
+    fn coder(&self, parts: &CoderParts) -> MaskedTtfs {
+        match parts.code() {
+            Ok(code) => code,
+            Err(e) => panic!("{}: {e}", parts.name),
+        }
     }
 
     fn current(
@@ -205,6 +227,12 @@ impl<F: Scalar> Backend for Reference<F> {
 
     fn quantize(&self, neuron: &IntegerNeuron, x: &Real<F>) -> Counts {
         x.mapv(|x| neuron.level(x))
+    }
+
+    fn code(&self, coder: &MaskedTtfs, x: &Real<F>, _mode: Mode) -> (Counts, Spikes) {
+        let levels = x.mapv(|x| coder.quantizer().level(x));
+        let spikes = levels.mapv(|level| !coder.is_silent(level));
+        (levels.mapv(|level| coder.settled(level)), spikes)
     }
 
     fn max_pool(&self, x: &Spikes, window: Window) -> Spikes {

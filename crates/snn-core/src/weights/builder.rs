@@ -1,9 +1,9 @@
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use super::{BatchNorm, Init, LoadError, Stage, Tensor, Weights};
+use super::{BatchNorm, Init, LoadError, Stage, Tensor, Weights, stage::Grid};
 use crate::{
-    backend::{Backend, Lsq, StageParts, SynapseParts},
-    layer::{Embedding, IntegerLayer, NeuronLayer, Synapse},
+    backend::{Backend, CoderConfig, CoderParts, Lsq, StageParts, SynapseParts, WeightQuantizer},
+    layer::{CodedLayer, Embedding, IntegerLayer, NeuronLayer, Synapse},
     map::Map,
     neuron::{IntegerNeuron, Neuron},
 };
@@ -103,6 +103,30 @@ impl<'a, B: Backend> Builder<'a, B> {
         Ok(Embedding::new(self.name(name), [rows, channels], table))
     }
 
+    /// A layer of a masked time-to-first-spike code: `name.step`, learned, and what calibration
+    /// finds, `name.zero_level` and `name.mask_level`.
+    ///
+    /// # Errors
+    /// [`LoadError::Code`] for numbers that make no code, or as [`Builder::param`].
+    pub fn coded(&self, name: &str, config: CoderConfig) -> Result<CodedLayer<B>, LoadError> {
+        let part = self.sub(name);
+        let number = |name: &str, value: u32| {
+            part.find(name, &[], || Tensor::I64(ndarray::arr0(value.into()).into_dyn()))
+        };
+        // Until the first training pass calibrates it, 0 is in the middle.
+        let middle = config.levels.saturating_sub(1) / 2;
+        let parts = CoderParts {
+            name: self.name(name),
+            config,
+            step: part.tensor("step", &[], Init::Constant(0.5))?,
+            zero_point: number("zero_level", middle)?,
+            mask: number("mask_level", middle)?,
+            tracked: number("num_batches_tracked", 0)?,
+        };
+        parts.code().map_err(|source| LoadError::Code { name: parts.name.clone(), source })?;
+        Ok(CodedLayer::new(parts.name.clone(), self.backend.coder(&parts)))
+    }
+
     /// A synapse of one stage. Its name is that of its weight.
     ///
     /// # Errors
@@ -144,7 +168,7 @@ impl<'a, B: Backend> Builder<'a, B> {
     }
 
     fn stage(&self, stage: Stage<'_>) -> Result<StageParts, LoadError> {
-        let Stage { weight, map, trailing, init, bias, norms, border, bits } = stage;
+        let Stage { weight, map, trailing, init, bias, norms, border, grid } = stage;
         let part = self.sub(&weight);
         let mut shape = map.weight_shape();
         shape.extend(std::iter::repeat_n(1, trailing));
@@ -152,7 +176,13 @@ impl<'a, B: Backend> Builder<'a, B> {
         Ok(StageParts {
             name: self.name(&weight),
             map,
-            quantizer: bits.map(|bits| part.lsq(&values, bits)).transpose()?,
+            quantizer: match grid {
+                None => None,
+                Some(Grid::Learned { bits }) => {
+                    Some(WeightQuantizer::Lsq(part.lsq(&values, bits)?))
+                }
+                Some(Grid::Log(code)) => Some(WeightQuantizer::Log(code)),
+            },
             weight: values,
             bias: bias.map(|init| part.tensor("bias", &[map.outputs()], init)).transpose()?,
             norms: norms

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::neuron::NeuronError;
+use crate::{encode::ttfs::TtfsError, neuron::NeuronError};
 
 /// Why weights do not become a network.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +91,14 @@ pub enum LoadError {
     /// A neuron parameter is out of range.
     #[error(transparent)]
     Neuron(#[from] NeuronError),
+    /// The numbers of a code in time are out of range.
+    #[error("code `{name}`: {source}")]
+    Code {
+        /// The code.
+        name: String,
+        /// What is out of range.
+        source: TtfsError,
+    },
     /// The configuration contradicts itself.
     #[error("configuration field `{field}` is {found}, expected {expected}")]
     Config {

@@ -104,11 +104,18 @@ impl Weights {
 }
 
 /// Whether a published name is that of a buffer: BatchNorm statistics and
-/// counters, flags of weight quantisers.
+/// counters, flags of weight quantisers, what codes are calibrated to.
 pub fn is_statistic(name: &str) -> bool {
-    ["running_mean", "running_var", "num_batches_tracked", "init_state", "signed"]
-        .iter()
-        .any(|suffix| name.rsplit('.').next() == Some(*suffix))
+    const SUFFIXES: [&str; 7] = [
+        "running_mean",
+        "running_var",
+        "num_batches_tracked",
+        "init_state",
+        "signed",
+        "zero_level",
+        "mask_level",
+    ];
+    name.rsplit('.').next().is_some_and(|last| SUFFIXES.contains(&last))
 }
 
 /// Batch normalisation over the last axis,

@@ -1,5 +1,8 @@
 use super::Init;
-use crate::map::{Map, Window};
+use crate::{
+    map::{Map, Window},
+    quant::LogCode,
+};
 
 /// One stage of a synapse as a constructor asks for it: a weighted map under
 /// its published name, and what follows it.
@@ -12,7 +15,14 @@ pub struct Stage<'a> {
     pub(super) bias: Option<Init>,
     pub(super) norms: Vec<&'a str>,
     pub(super) border: usize,
-    pub(super) bits: Option<u32>,
+    pub(super) grid: Option<Grid>,
+}
+
+/// The numbers that a weight may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Grid {
+    Learned { bits: u32 },
+    Log(LogCode),
 }
 
 impl<'a> Stage<'a> {
@@ -26,7 +36,7 @@ impl<'a> Stage<'a> {
             bias: None,
             norms: Vec::new(),
             border: 0,
-            bits: None,
+            grid: None,
         }
     }
 
@@ -75,6 +85,11 @@ impl<'a> Stage<'a> {
 
     /// Its weight is quantised to so many bits: see [`Lsq`](crate::backend::Lsq).
     pub fn quantized(self, bits: u32) -> Self {
-        Self { bits: Some(bits), ..self }
+        Self { grid: Some(Grid::Learned { bits }), ..self }
+    }
+
+    /// Its weight is in a logarithmic code, one scale an output.
+    pub fn logarithmic(self, code: LogCode) -> Self {
+        Self { grid: Some(Grid::Log(code)), ..self }
     }
 }

@@ -6,13 +6,13 @@ use snn_core::{
     packed::Isa,
 };
 
-use super::{Attention, Config};
+use super::{Attention, Config, neurons::Neurons};
 use crate::attention::product;
 
 /// Attention, then an MLP, each added to the membranes that it reads.
 pub(super) struct Block<B: Backend> {
     attention: SpikingAttention<B>,
-    mlp: [(IntegerLayer, Synapse<B>); 2],
+    mlp: [(Neurons<B>, Synapse<B>); 2],
 }
 
 impl<B: Attend> Block<B> {
@@ -51,7 +51,7 @@ impl<B: Attend> Block<B> {
         let mut current = x.clone();
         for (neurons, synapse) in &self.mlp {
             let spikes = neurons.forward(pass, &current);
-            current = synapse.forward(pass, &spikes);
+            current = spikes.meet(pass, synapse);
         }
         pass.backend.add_real(x, &current)
     }
@@ -63,12 +63,27 @@ fn firing<B: Backend>(
     from: &Builder<'_, B>,
     name: &str,
     [inputs, outputs]: [usize; 2],
-) -> Result<(IntegerLayer, Synapse<B>), LoadError> {
-    let neuron = IntegerNeuron::nilif(cfg.levels);
+) -> Result<(Neurons<B>, Synapse<B>), LoadError> {
+    let neurons = Neurons::new(cfg, from, &format!("{name}_neurons"))?;
+    let synapse = reading(cfg, from, &neurons, name, [inputs, outputs])?;
+    Ok((neurons, synapse))
+}
+
+/// The layer with its norm that reads `neurons`.
+fn reading<B: Backend>(
+    cfg: &Config,
+    from: &Builder<'_, B>,
+    neurons: &Neurons<B>,
+    name: &str,
+    [inputs, outputs]: [usize; 2],
+) -> Result<Synapse<B>, LoadError> {
     let norm = format!("{name}_norm");
-    let synapse =
-        from.synapse_reading(Some(neuron), Stage::linear(name, inputs, outputs).norm(&norm))?;
-    Ok((from.integer_neuron(&format!("{name}_neurons"), neuron), synapse))
+    let stage = Stage::linear(name, inputs, outputs).norm(&norm);
+    let stage = match cfg.coding.as_ref().and_then(|coding| coding.weights) {
+        Some(code) => stage.logarithmic(code),
+        None => stage,
+    };
+    from.synapse_reading(neurons.levels(), stage)
 }
 
 /// Winner-take-all spiking self-attention (WSSA, causal CWSSA), or its softmax twin.
@@ -79,19 +94,18 @@ struct SpikingAttention<B: Backend> {
     levels: u32,
     kind: Attention,
     wta: WinnerTakeAll,
-    neurons: IntegerLayer,
+    neurons: Neurons<B>,
     qkv: [(Synapse<B>, IntegerLayer); 3],
-    out: (IntegerLayer, Synapse<B>),
+    out: (Neurons<B>, Synapse<B>),
 }
 
 impl<B: Attend> SpikingAttention<B> {
     fn new(cfg: &Config, from: &Builder<'_, B>) -> Result<Self, LoadError> {
         let neuron = IntegerNeuron::nilif(cfg.levels);
+        let neurons = Neurons::new(cfg, from, "neurons")?;
         let layer = |name: &str| -> Result<_, LoadError> {
-            let norm = format!("{name}_norm");
-            let stage = Stage::linear(name, cfg.dim, cfg.dim).norm(&norm);
-            let neurons = from.integer_neuron(&format!("{name}_neurons"), neuron);
-            Ok((from.synapse_reading(Some(neuron), stage)?, neurons))
+            let counted = from.integer_neuron(&format!("{name}_neurons"), neuron);
+            Ok((reading(cfg, from, &neurons, name, [cfg.dim; 2])?, counted))
         };
         let width = (cfg.dim / cfg.heads) as f64;
         Ok(Self {
@@ -101,8 +115,8 @@ impl<B: Attend> SpikingAttention<B> {
             levels: cfg.levels,
             kind: cfg.attention,
             wta: cfg.wta,
-            neurons: from.integer_neuron("neurons", neuron),
             qkv: [layer("q")?, layer("k")?, layer("v")?],
+            neurons,
             out: firing(cfg, from, "out", [cfg.dim; 2])?,
         })
     }
@@ -111,7 +125,7 @@ impl<B: Attend> SpikingAttention<B> {
     fn qkv(&self, pass: &mut Pass<'_, B>, x: &B::Real) -> [B::Counts; 3] {
         let spikes = self.neurons.forward(pass, x);
         self.qkv.each_ref().map(|(synapse, neurons)| {
-            let current = synapse.forward(pass, &spikes);
+            let current = spikes.meet(pass, synapse);
             neurons.forward(pass, &current)
         })
     }
@@ -184,7 +198,7 @@ impl<B: Attend> SpikingAttention<B> {
     fn project(&self, pass: &mut Pass<'_, B>, attended: &B::Real) -> B::Real {
         let (neurons, synapse) = &self.out;
         let spikes = neurons.forward(pass, attended);
-        synapse.forward(pass, &spikes)
+        spikes.meet(pass, synapse)
     }
 
     /// Empty caches, one a head.

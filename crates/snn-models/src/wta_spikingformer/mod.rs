@@ -9,22 +9,25 @@
 
 mod block;
 mod decode;
+mod neurons;
 mod tokens;
 
 use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 use snn_attn::{Attend, WinnerTakeAll};
 use snn_core::{
-    Backend, Builder, Init, IntegerNeuron, LoadError, Outline, Pass, Signal, Stage, Weights,
-    layer::{Embedding, IntegerLayer, Synapse},
+    Backend, Builder, Init, LoadError, Outline, Pass, Signal, Stage, Weights,
+    layer::{Embedding, Synapse},
 };
 
 use crate::{
     check::{at_least, divisor, positive, within},
+    matterhorn,
     zoo::{Preset, Status},
 };
 use block::Block;
 pub use decode::DecodeState;
+use neurons::Neurons;
 pub use tokens::{TokenError, Tokens};
 
 /// Shape of a language model.
@@ -53,6 +56,9 @@ pub struct Config {
     /// Who wins, where winners do.
     #[serde(default)]
     pub wta: WinnerTakeAll,
+    /// What is sent between layers: levels over virtual steps, unless it says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coding: Option<matterhorn::Coding>,
 }
 
 /// What a language model is for.
@@ -96,6 +102,7 @@ impl Config {
             levels: 4,
             attention: Attention::WinnerTakeAll,
             wta: WinnerTakeAll::PUBLISHED,
+            coding: None,
         }
     }
 
@@ -113,9 +120,10 @@ impl Config {
 
     /// Name of the system, as configurations and weights carry it.
     pub const fn system(&self) -> &'static str {
-        match self.task {
-            Task::Causal => "wd-spikingformer",
-            Task::Masked | Task::Classify { .. } => "we-spikingformer",
+        match (&self.coding, self.task) {
+            (Some(_), _) => "matterhorn",
+            (None, Task::Causal) => "wd-spikingformer",
+            (None, Task::Masked | Task::Classify { .. }) => "we-spikingformer",
         }
     }
 
@@ -143,6 +151,14 @@ impl Config {
         divisor("heads", heads, dim)?;
         positive("mlp_ratio", mlp_ratio)?;
         within("levels", levels as usize, 1..=255)?;
+        if let Some(coding) = &self.coding {
+            coding.validate()?;
+            if task == Task::Causal {
+                let (found, expected) =
+                    ("causal".into(), "masked or classify, with `coding`".into());
+                return Err(LoadError::Config { field: "task", found, expected });
+            }
+        }
         self.wta.validate()
     }
 
@@ -158,7 +174,10 @@ impl Config {
         self.validate()?;
         let (dim, blocks) = (self.dim, from.sub("blocks"));
         // Neurons fire from 0.5 on, so vectors are of that order from the start.
-        let table = |name, rows, std| from.embedding(name, rows, dim, Init::Normal(std));
+        let bits = self.coding.as_ref().and_then(|coding| coding.table_bits);
+        let table = |name, rows, std| -> Result<_, LoadError> {
+            Ok(from.embedding(name, rows, dim, Init::Normal(std))?.rounded(bits))
+        };
         Ok(WtaSpikingformer {
             config: self.clone(),
             token: table("token", self.vocabulary, 1.0)?,
@@ -252,29 +271,33 @@ impl<B: Attend> WtaSpikingformer<B> {
 /// From the membranes of the last block to logits.
 enum Head<B: Backend> {
     /// Spikes meet the vectors of all tokens.
-    Causal { neurons: IntegerLayer, scale: f64 },
+    Causal { neurons: Neurons<B>, scale: f64 },
     /// One layer more before that, as in BERT.
-    Masked { neurons: IntegerLayer, dense: Synapse<B>, scale: f64 },
+    Masked { neurons: Neurons<B>, dense: Synapse<B>, scale: f64 },
     /// The mean over the tokens that are there.
-    Classify { neurons: IntegerLayer, unit: f64, dense: Synapse<B> },
+    Classify { neurons: Neurons<B>, unit: f64, dense: Synapse<B> },
 }
 
 impl<B: Attend> Head<B> {
     fn new(cfg: &Config, from: &Builder<'_, B>) -> Result<Self, LoadError> {
-        let neuron = IntegerNeuron::nilif(cfg.levels);
-        let neurons = from.integer_neuron("neurons", neuron);
+        let neurons = Neurons::new(cfg, from, "neurons")?;
         // Vectors have a length of sqrt(C): logits start at the order of 1.
         let scale = 1.0 / (cfg.dim as f64).sqrt();
+        let eight_bits = |stage: Stage<'static>| match &cfg.coding {
+            Some(matterhorn::Coding { table_bits: Some(bits), .. }) => stage.quantized(*bits),
+            _ => stage,
+        };
         Ok(match cfg.task {
             Task::Causal => Self::Causal { neurons, scale },
             Task::Masked => {
-                let stage = Stage::linear("dense", cfg.dim, cfg.dim).norm("norm");
-                let dense = from.synapse_reading(Some(neuron), stage)?;
+                let stage = eight_bits(Stage::linear("dense", cfg.dim, cfg.dim).norm("norm"));
+                let dense = from.synapse_reading(neurons.levels(), stage)?;
                 Self::Masked { neurons, dense, scale }
             }
             Task::Classify { classes } => {
                 let stage = Stage::linear("dense", cfg.dim, classes).bias(Init::Constant(0.0));
-                Self::Classify { neurons, unit: neuron.unit, dense: from.synapse(stage)? }
+                let unit = neurons.unit();
+                Self::Classify { neurons, unit, dense: from.synapse(eight_bits(stage))? }
             }
         })
     }
@@ -290,17 +313,17 @@ impl<B: Attend> Head<B> {
         match self {
             Self::Causal { neurons, scale } => {
                 let spikes = neurons.forward(pass, x);
-                token.compare(pass, &spikes, *scale)
+                token.compare(pass, spikes.levels(), *scale)
             }
             Self::Masked { neurons, dense, scale } => {
                 let spikes = neurons.forward(pass, x);
-                let x = dense.forward(pass, &spikes);
+                let x = spikes.meet(pass, dense);
                 token.compare(pass, &x, *scale)
             }
             Self::Classify { neurons, unit, dense } => {
                 let spikes = neurons.forward(pass, x);
                 // Counts stand on the left of a product: S^T w, `[C, N]` times `[N, 1]`.
-                let turned = spikes.permute(&[0, 1, 3, 2]);
+                let turned = spikes.levels().permute(&[0, 1, 3, 2]);
                 let weights = pass.backend.real(&tokens.shares(*unit));
                 let mean = pass.backend.matmul_real(&turned, &weights);
                 let shape = mean.shape();

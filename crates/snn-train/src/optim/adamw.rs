@@ -50,9 +50,11 @@ impl Optimizer for AdamW {
         let moving: Vec<_> = self.slots.moving().map(|(slot, _)| &*slot).collect();
         let (decaying, others): (Vec<_>, Vec<_>) =
             moving.into_iter().partition(|slot| slot.decays(decay_vectors));
-        let (quick, others): (Vec<_>, Vec<_>) =
-            others.into_iter().partition(|slot| slot.pace() > 1.0);
-        for (slots, weight_decay) in [(decaying, weight_decay), (others, 0.0), (quick, 0.0)] {
+        let (paced, others): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|slot| slot.pace() != 1.0);
+        let (quick, slow): (Vec<_>, Vec<_>) = paced.into_iter().partition(|slot| slot.pace() > 1.0);
+        let groups = [(decaying, weight_decay), (others, 0.0), (quick, 0.0), (slow, 0.0)];
+        for (slots, weight_decay) in groups {
             let lr = lr * slots.first().map_or(1.0, |slot| slot.pace());
             let options = RawAdamW { lr, beta1, beta2, eps, weight_decay };
             shim::adamw(&options, &slots.into_iter().map(slot).collect::<Vec<_>>());

@@ -116,18 +116,30 @@ impl<const N: usize> Slot<N> {
     }
 
     /// Whether the parameter decays, where vectors and numbers (biases,
-    /// BatchNorms, leaks) do only `with_vectors`, and delays never.
+    /// BatchNorms, leaks) do only `with_vectors`, and delays and the steps of codes never.
     pub(super) fn decays(&self, with_vectors: bool) -> bool {
-        (with_vectors || self.parameter.dim() > 1) && !self.is_delay()
+        (with_vectors || self.parameter.dim() > 1) && !self.is_delay() && !self.is("step")
     }
 
     /// What the learning rate is multiplied by. Delays are numbers of time
-    /// steps, ten times as large as weights.
+    /// steps, ten times as large as weights; the step of a code moves every
+    /// level of its layer at once, and must not wander through zero.
     pub(super) fn pace(&self) -> f64 {
-        if self.is_delay() { 10.0 } else { 1.0 }
+        if self.is_delay() {
+            10.0
+        } else if self.is("step") {
+            0.1
+        } else {
+            1.0
+        }
     }
 
     fn is_delay(&self) -> bool {
-        self.name.rsplit('.').next() == Some("delays")
+        self.is("delays")
+    }
+
+    /// Whether this is the last part of its name.
+    fn is(&self, last: &str) -> bool {
+        self.name.rsplit('.').next() == Some(last)
     }
 }

@@ -1,6 +1,7 @@
 //! The backend that learns: libtorch tensors with gradients.
 
 mod attend;
+mod coder;
 mod convert;
 mod device;
 mod fire;
@@ -20,6 +21,7 @@ use std::cell::RefCell;
 use snn_core::Weights;
 use tch::{Device, Kind, Tensor};
 
+pub use coder::TorchCoder;
 pub use device::{DeviceError, device};
 pub use signal::{Counts, Real, Spikes};
 pub use synapse::TorchSynapse;

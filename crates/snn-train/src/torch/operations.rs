@@ -1,12 +1,15 @@
 use ndarray::ArrayD;
 use snn_core::{
     Activation, Activity, Backend, Input, IntegerNeuron, Mode, Neuron, Response,
-    Tensor as Published, Window, backend::SynapseParts, neuron::Rounding, tensor,
+    Tensor as Published, Window,
+    backend::{CoderParts, SynapseParts},
+    neuron::Rounding,
+    tensor,
 };
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    Precision, Torch,
+    Precision, Torch, TorchCoder,
     convert::{from_torch, length, shape, to_torch},
     fire::fire,
     pool::{max_pool, response_pool},
@@ -43,6 +46,7 @@ impl Backend for Torch {
     type Counts = Counts;
     type Param = Tensor;
     type Synapse = TorchSynapse;
+    type Coder = TorchCoder;
 
     fn name(&self) -> String {
         let bits = match self.precision {
@@ -101,6 +105,19 @@ impl Backend for Torch {
         Real(if scale == 1.0 { y } else { y * scale })
     }
 
+    fn rounded(&self, table: &Tensor, bits: u32) -> Tensor {
+        let top = 2f64.powi(bits as i32 - 1) - 1.0;
+        let values = table.detach();
+        let step = values.abs().amax(-1i64, true) / top;
+        // A row of zeros stays one.
+        let level = (&values / &step).round().nan_to_num(0.0, None, None);
+        straight_through(&(level * step), table)
+    }
+
+    fn coder(&self, parts: &CoderParts) -> TorchCoder {
+        TorchCoder::new(self, parts)
+    }
+
     fn synapse(&self, parts: &SynapseParts) -> TorchSynapse {
         TorchSynapse::new(self, parts)
     }
@@ -142,6 +159,11 @@ impl Backend for Torch {
             Rounding::HalfUp => ((clamped + 0.5).floor(), y.gt(0.0).logical_and(&y.lt(levels))),
         };
         Counts(straight_through(&level, &(y * inside.to_kind(x.0.kind()))))
+    }
+
+    fn code(&self, coder: &TorchCoder, x: &Real, mode: Mode) -> (Counts, Spikes) {
+        let (levels, spikes) = coder.code(&x.0, mode);
+        (Counts(levels), Spikes(spikes))
     }
 
     fn max_pool(&self, x: &Spikes, window: Window) -> Spikes {

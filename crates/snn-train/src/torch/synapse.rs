@@ -49,7 +49,7 @@ impl Stage {
         Self {
             map: parts.map,
             weight: backend.learn(&name("weight"), &parts.weight),
-            quantizer: parts.quantizer.as_ref().map(|lsq| Quantizer::new(backend, lsq)),
+            quantizer: parts.quantizer.as_ref().map(|q| Quantizer::new(backend, q)),
             bias: parts.bias.as_ref().map(|bias| backend.learn(&name("bias"), bias)),
             norms: parts.norms.iter().map(|norm| Norm::new(backend, norm)).collect(),
             border: parts.border,

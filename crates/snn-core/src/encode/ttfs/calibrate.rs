@@ -14,6 +14,11 @@ impl Histogram {
         Self { counts: vec![0; levels as usize] }
     }
 
+    /// The histogram of what was counted elsewhere, from level 0 on.
+    pub const fn from_counts(counts: Vec<u64>) -> Self {
+        Self { counts }
+    }
+
     /// The histogram of `x` under `quantizer`.
     ///
     /// # Errors

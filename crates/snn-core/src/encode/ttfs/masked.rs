@@ -73,6 +73,11 @@ impl MaskedTtfs {
         level.abs_diff(self.mask) <= self.dead_zone
     }
 
+    /// What `level` decodes to: the mask if it is silent, else itself.
+    pub const fn settled(&self, level: u32) -> u32 {
+        if self.is_silent(level) { self.mask } else { level }
+    }
+
     /// The slot in which `level` spikes.
     ///
     /// # Panics

@@ -1,4 +1,5 @@
 use ndarray::ArrayD;
+use num_traits::Float;
 
 use super::{TtfsError, check};
 use crate::tensor::{Counts, Real};
@@ -76,11 +77,12 @@ impl Quantizer {
         self.zero_point
     }
 
-    /// The level of a number that is finite; NaN has the level of 0.
-    pub fn level(&self, x: f32) -> u32 {
-        let level = f64::from((x / self.step).round_ties_even()) + f64::from(self.zero_point);
-        let level = if level.is_nan() { f64::from(self.zero_point) } else { level };
-        level.clamp(0.0, f64::from(self.greatest())) as u32
+    /// The level of a number that is finite, in its own precision; NaN has the level of 0.
+    pub fn level<F: Float>(&self, x: F) -> u32 {
+        let steps = x / F::from(self.step).unwrap_or_else(F::one);
+        let steps = steps.to_f64().map_or(0.0, f64::round_ties_even);
+        let steps = if steps.is_nan() { 0.0 } else { steps };
+        (steps + f64::from(self.zero_point)).clamp(0.0, f64::from(self.greatest())) as u32
     }
 
     /// What a level is worth.

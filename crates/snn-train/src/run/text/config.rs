@@ -92,7 +92,7 @@ macro_rules! embed {
     };
 }
 
-embed!["tiny-shakespeare", "wikitext2", "sst2"];
+embed!["tiny-shakespeare", "wikitext2", "sst2", "sst2-matterhorn"];
 
 /// Names of the presets of runs on text.
 pub fn preset_names() -> Vec<&'static str> {
