@@ -105,6 +105,11 @@ impl Trained {
         Ok(Self { description, vocabulary, path, weights })
     }
 
+    /// Learnable numbers.
+    pub fn parameters(&self) -> usize {
+        self.weights.parameters()
+    }
+
     /// The network on `backend`.
     ///
     /// # Errors

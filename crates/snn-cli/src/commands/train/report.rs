@@ -3,7 +3,10 @@
 use anyhow::{Context, Result};
 use ndarray::{ArrayD, Axis};
 use snn_attn::Attend;
-use snn_core::{Pass, probe::Costs};
+use snn_core::{
+    Pass,
+    probe::{Costs, EnergyMeter, Rates},
+};
 use snn_data::{Sources, manifest::Normalisation};
 use snn_train::run::{Config, Metrics, RunFolder};
 
@@ -46,6 +49,7 @@ pub(super) fn write(
         epoch: best.epoch,
         last: metrics.last().map_or(f64::NAN, |last| last.test_accuracy),
     };
+    let samples = looked.evaluation.samples() as usize;
     let report = Report {
         run: conditions(folder, config, data, &trained)?,
         epochs: metrics.iter().map(epoch).collect(),
@@ -53,10 +57,10 @@ pub(super) fn write(
             classes: data.classes.clone(),
             counts: looked.evaluation.confusion.clone(),
         }),
-        firing_rates: Some(firing_rates(&looked.evaluation)),
+        firing_rates: Some(firing_rates(&looked.evaluation.rates, samples)),
         raster: looked.raster,
         attention: looked.attention,
-        energy: Some(energy(&looked.evaluation)),
+        energy: Some(energy(&looked.evaluation.energy, samples)),
     };
     folder.write("report.html", render(&report).as_bytes())?;
     Ok(outcome)
@@ -138,12 +142,8 @@ fn conditions(
     data: &Sources,
     trained: &Trained,
 ) -> Result<Run> {
-    let name = folder.path().file_name().unwrap_or_default();
-    let version =
-        |name: &str, version: &str| Version { name: name.into(), version: version.into() };
     Ok(Run {
         system: config.model.system().into(),
-        preset: name.to_string_lossy().into_owned(),
         dataset: data.manifest.title.clone(),
         split: data.split.clone(),
         train_samples: data.train.len(),
@@ -151,17 +151,28 @@ fn conditions(
         time_steps: config.model.input().time_steps,
         parameters: trained.parameters() as u64,
         seed: config.seed,
-        precision: "f32".into(),
         device: config.device.clone(),
+        ..here(folder)?
+    })
+}
+
+/// What is the same for every run: its folder, command, threads and versions.
+pub(super) fn here(folder: &RunFolder) -> Result<Run> {
+    let name = folder.path().file_name().unwrap_or_default();
+    let version =
+        |name: &str, version: &str| Version { name: name.into(), version: version.into() };
+    Ok(Run {
+        preset: name.to_string_lossy().into_owned(),
+        precision: "f32".into(),
         threads: usize::try_from(tch::get_num_threads()).unwrap_or(0),
         command: folder.command()?,
         // libtorch's is the only one that torch-sys builds with.
         versions: vec![version("snn", env!("CARGO_PKG_VERSION")), version("libtorch", "2.11.0")],
-        date: None,
+        ..Run::default()
     })
 }
 
-fn epoch(metrics: &Metrics) -> Epoch {
+pub(super) fn epoch(metrics: &Metrics) -> Epoch {
     let &Metrics {
         epoch,
         train_loss,
@@ -184,16 +195,16 @@ fn epoch(metrics: &Metrics) -> Epoch {
     }
 }
 
-fn firing_rates(found: &Evaluation) -> FiringRates {
-    let layers = found.rates.layers().into_iter();
+pub(super) fn firing_rates(rates: &Rates, samples: usize) -> FiringRates {
+    let layers = rates.layers().into_iter();
     FiringRates {
-        samples: found.samples() as usize,
+        samples,
         layers: layers.map(|l| LayerRates { name: l.name, rates: l.rates }).collect(),
     }
 }
 
-fn energy(found: &Evaluation) -> Energy {
-    let layers = found.energy.layers().into_iter().map(|layer| LayerEnergy {
+pub(super) fn energy(meter: &EnergyMeter, samples: usize) -> Energy {
+    let layers = meter.layers().into_iter().map(|layer| LayerEnergy {
         name: layer.name,
         kind: layer.kind.to_string(),
         input_density: layer.input_density,
@@ -204,7 +215,7 @@ fn energy(found: &Evaluation) -> Energy {
     Energy {
         costs: Costs::F32_45NM,
         source: "32-bit floats in 45 nm CMOS, Horowitz, ISSCC 2014".into(),
-        samples: found.samples() as usize,
+        samples,
         layers: layers.collect(),
         excluded: Costs::EXCLUDED.map(str::to_owned).to_vec(),
     }

@@ -9,7 +9,7 @@ use snn_train::run::{
     text::{Config, Trainer, VOCABULARY, preset},
 };
 
-use super::{Arguments, progress::Progress, start::command};
+use super::{Arguments, progress::Progress, start::command, text_report};
 use crate::{commands::output, text};
 
 /// Whether the arguments ask for a run on text.
@@ -22,19 +22,20 @@ pub(super) fn is_asked_for(arguments: &Arguments) -> bool {
 }
 
 pub(super) fn start(arguments: &Arguments) -> Result<()> {
-    let (folder, mut trainer, epochs) = match &arguments.resume {
+    let (folder, mut trainer, config) = match &arguments.resume {
         Some(folder) => resume(folder, arguments)?,
         None => new(arguments)?,
     };
     let place = folder.path().display();
     output::print(&format!("run folder {place}"))?;
-    trainer.run(&folder, &mut Lines(Progress::new(epochs)))?;
+    trainer.run(&folder, &mut Lines(Progress::new(config.epochs)))?;
     let Some(best) = Metrics::best(trainer.metrics()) else {
         unreachable!("a run has one epoch at least")
     };
+    text_report::write(&folder, &config, trainer.metrics())?;
     output::print(&format!(
         "test accuracy {:.2} %, loss {:.4}, perplexity {:.2} (epoch {}); \
-         `snn eval {place}` measures operations and energy",
+         `snn eval {place}` measures operations and energy\nreport {place}/report.html",
         100.0 * best.test_accuracy,
         best.test_loss,
         best.test_loss.exp(),
@@ -42,7 +43,7 @@ pub(super) fn start(arguments: &Arguments) -> Result<()> {
     ))
 }
 
-fn new(arguments: &Arguments) -> Result<(RunFolder, Trainer, usize)> {
+fn new(arguments: &Arguments) -> Result<(RunFolder, Trainer, Config)> {
     let (mut config, name) = match &arguments.config {
         Some(path) => {
             let config = Config::load(path, &arguments.set)?;
@@ -81,10 +82,10 @@ fn new(arguments: &Arguments) -> Result<(RunFolder, Trainer, usize)> {
         None => RunFolder::create_numbered(Path::new("runs"), &name, &config, &command)?,
     };
     folder.write(VOCABULARY, vocabulary.as_bytes())?;
-    Ok((folder, trainer, config.epochs))
+    Ok((folder, trainer, config))
 }
 
-fn resume(path: &Path, arguments: &Arguments) -> Result<(RunFolder, Trainer, usize)> {
+fn resume(path: &Path, arguments: &Arguments) -> Result<(RunFolder, Trainer, Config)> {
     let folder = RunFolder::reopen(path)?;
     let mut config = Config::load(&folder.file("config.toml"), &[])?;
     set_device(&mut config, arguments);
@@ -95,7 +96,7 @@ fn resume(path: &Path, arguments: &Arguments) -> Result<(RunFolder, Trainer, usi
     let dir = arguments.data.clone().or_else(|| config.data.clone());
     let data = open(&mut config, dir.as_deref(), Some(vocabulary))?;
     let trainer = Trainer::resume(config.clone(), data, &folder)?;
-    Ok((folder, trainer, config.epochs))
+    Ok((folder, trainer, config))
 }
 
 /// The text of `config`, whose vocabulary is then that of the text.
