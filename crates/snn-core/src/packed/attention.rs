@@ -78,7 +78,8 @@ pub(super) fn linear_attention(
             }
         }
     });
-    Real::integers(Integers { geometry: geometry.clone(), values, scale })
+    let most = (width * tokens) as u32;
+    Real::integers(Integers { geometry: geometry.clone(), values, most, scale })
 }
 
 /// Whether [`linear_attention`] can take these: equal shapes, heads of whole

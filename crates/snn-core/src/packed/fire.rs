@@ -13,7 +13,7 @@ use super::{
     synapse::PackedSynapse,
     weights::{Bounds, UNIT, round_up},
 };
-use crate::neuron::Neuron;
+use crate::neuron::{Charge, Neuron};
 
 /// One layer of neurons over all steps from rest.
 pub(super) struct Fire<'a> {
@@ -219,7 +219,8 @@ fn from_rough(
     );
 }
 
-/// Integers times a constant are exact in 64-bit floats: nothing is in doubt.
+/// Integers times a constant are exact in 64-bit floats, and often in 32 bits:
+/// nothing is in doubt.
 fn from_integers(
     packed: &Packed,
     neuron: &Neuron,
@@ -230,6 +231,25 @@ fn from_integers(
     let to = &x.geometry;
     let piece = to.steps * LANES;
     let tiles = out.par_chunks_mut(piece).zip(x.values.par_chunks(piece * TILE));
+    if exact_in_32_bits(neuron, x) {
+        let dynamics = Dynamics::new(neuron, leak);
+        let margins = vec![[-1.0; TILE]; to.steps];
+        let (by, bias) = ([x.scale as f32; TILE], [0.0; TILE]);
+        tiles.enumerate().for_each_init(Vec::new, |currents, (i, (out, values))| {
+            let place = Place { block: i / to.groups(), tile: i % to.groups() };
+            let steps = values.as_chunks::<LANES>().0.as_chunks::<TILE>().0;
+            currents.resize(steps.len(), [[0.0; LANES]; TILE]);
+            for (currents, sums) in currents.iter_mut().zip(steps) {
+                kernel::scale_sums(packed.isa(), sums, &by, &bias, currents);
+            }
+            let (spikes, _) = out.as_chunks_mut::<LANES>();
+            let mut doubt = [0; LANES];
+            let tile = Tile { spikes, doubt: &mut doubt };
+            kernel::fire(packed.isa(), &dynamics, currents, &margins, tile);
+            silence_padding(to, place, &mut doubt, out);
+        });
+        return;
+    }
     tiles.enumerate().for_each_init(Vec::new, |currents, (i, (out, values))| {
         let place = Place { block: i / to.groups(), tile: i % to.groups() };
         currents.clear();
@@ -238,6 +258,26 @@ fn from_integers(
         kernel::fire_exact(packed.isa(), neuron, leak, currents, out);
         silence_padding(to, place, &mut [0; LANES], out);
     });
+}
+
+/// Whether no membrane is ever rounded in 32-bit floats: all are multiples of one
+/// power of two, and small.
+fn exact_in_32_bits(neuron: &Neuron, x: &Integers) -> bool {
+    let tau = match neuron.charge {
+        Charge::Integrate => 1.0,
+        Charge::Leaky { tau, decay_input: true } => tau,
+        _ => return false,
+    };
+    let power_of_two = |x: f64| x > 0.0 && x.log2().fract() == 0.0;
+    if !power_of_two(tau) || !power_of_two(x.scale) {
+        return false;
+    }
+    let steps = x.geometry.steps as i32;
+    let grain = x.scale / tau.powi(steps);
+    let levels = [neuron.threshold, neuron.rest()];
+    let greatest = f64::from(x.most) * x.scale + levels.iter().map(|x| x.abs()).sum::<f64>();
+    levels.iter().all(|level| (level / grain).fract() == 0.0)
+        && f64::from(steps) * greatest / grain < 1.0 / UNIT
 }
 
 /// Real numbers through a synapse, in 64-bit floats: nothing is in doubt.

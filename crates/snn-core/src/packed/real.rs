@@ -74,6 +74,8 @@ pub(super) struct Integers {
     pub(super) geometry: Geometry,
     /// `[blocks][groups][T][4][64]`.
     pub(super) values: Vec<i32>,
+    /// No number is greater, nor less than its negative.
+    pub(super) most: u32,
     pub(super) scale: f64,
 }
 

@@ -6,6 +6,7 @@ mod report;
 mod start;
 #[cfg(feature = "torch")]
 mod text;
+#[cfg(feature = "torch")]
 mod text_report;
 
 use std::path::PathBuf;
