@@ -21,9 +21,10 @@ def prepare(rival, case, form, threads):
     earlier = torch.arange(tokens - 1, -1, -1.0).expand(len(k), 1, -1).contiguous()
 
     def wta(q, keys, v):
-        # Of equal scores the first: argmax alone promises none. Exact, below 2^24.
-        best = torch.baddbmm(earlier, q * tokens, keys).argmax(-1, keepdim=True)
-        return v.gather(1, best.expand(-1, -1, v.shape[-1]))
+        # Of equal scores the first, which a maximum alone does not promise: exact, below 2^24.
+        # What has nothing in common with the query does not win.
+        score, best = torch.baddbmm(earlier, q * tokens, keys).max(-1, keepdim=True)
+        return v.gather(1, best.expand(-1, -1, v.shape[-1])) * (score >= tokens)
 
     compute = {"softmax": softmax, "wta": wta}[form]
     about = f"torch {version}, {form}"
