@@ -21,7 +21,10 @@ fn currents(layer: &Layer, x: &Spikes) -> ArrayD<f64> {
             sum += &weight.index_axis(Axis(1), input);
         }
     }
-    sums.into_shape_with_order(layer.output_shape()).expect("as many numbers")
+    ArrayD::from_shape_fn(layer.output_shape(), {
+        let mut sums = sums.into_iter();
+        move |_| sums.next().unwrap_or(f64::NAN)
+    })
 }
 
 /// Spikes of currents `[T, ...]` and the membranes after them.

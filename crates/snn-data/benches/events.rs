@@ -13,6 +13,7 @@ use snn_data::events::{
     frames::{Framing, Slicing},
 };
 use std::{
+    fmt::Display,
     hint::black_box,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -78,18 +79,26 @@ fn dat(events: &[Event]) -> Vec<u8> {
     bytes
 }
 
+/// What came of `what`; a file or a line that is no good ends the program with one line.
+fn good<T, E: Display>(what: impl Display, result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {what}: {error}");
+        std::process::exit(1)
+    })
+}
+
 fn folder() -> PathBuf {
     let dir = std::env::var_os("SNN_BENCH_DIR")
         .map_or_else(|| std::env::temp_dir().join("snn-data-bench"), PathBuf::from);
-    std::fs::create_dir_all(&dir).unwrap();
+    good(dir.display(), std::fs::create_dir_all(&dir));
     dir
 }
 
 /// Reads a file batch by batch with bounded memory, and shows every batch to `see`.
 fn stream(path: &Path, batch: &mut Vec<Event>, mut see: impl FnMut(&[Event])) {
-    let mut reader = Reader::open(path).unwrap();
+    let mut reader = good(path.display(), Reader::open(path));
     batch.clear();
-    while reader.read(batch).unwrap() {
+    while good(path.display(), reader.read(batch)) {
         see(batch);
         batch.clear();
     }
@@ -103,7 +112,8 @@ fn seen(events: &[Event]) {
 /// Reads a file into memory that served the file before.
 fn again(path: &Path, events: &mut Vec<Event>) {
     events.clear();
-    Reader::open(path).unwrap().read_rest(events).unwrap();
+    let mut reader = good(path.display(), Reader::open(path));
+    good(path.display(), reader.read_rest(events));
 }
 
 /// What makes the bytes of a file.
@@ -124,8 +134,8 @@ fn write(dir: &Path) {
     ];
     for (name, count, bytes) in written {
         let path = dir.join(name);
-        std::fs::write(&path, bytes(&events[..count])).unwrap();
-        let read = snn_data::events::read(&path).unwrap();
+        good(path.display(), std::fs::write(&path, bytes(&events[..count])));
+        let read = good(path.display(), snn_data::events::read(&path));
         assert_eq!(read.len(), count, "{name}");
         assert!(name.ends_with(".bin") || read == events[..count], "{name}");
     }
@@ -134,16 +144,16 @@ fn write(dir: &Path) {
 fn reading(c: &mut Criterion) {
     let dir = folder();
     write(&dir);
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let entries = good(dir.display(), std::fs::read_dir(&dir));
+    let mut files: Vec<PathBuf> = entries.map(|entry| good(dir.display(), entry).path()).collect();
     files.sort();
     let mut group = c.benchmark_group("read");
     group.sample_size(20).measurement_time(Duration::from_secs(4));
     let mut events = Vec::new();
     for path in files {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        group.throughput(Throughput::Bytes(path.metadata().unwrap().len()));
-        let new = || snn_data::events::read(&path).unwrap();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        group.throughput(Throughput::Bytes(good(path.display(), path.metadata()).len()));
+        let new = || good(path.display(), snn_data::events::read(&path));
         group.bench_function(format!("{name}, into new memory"), |b| b.iter(new));
         let kept = format!("{name}, into kept memory");
         group.bench_function(kept, |b| b.iter(|| again(&path, &mut events)));
@@ -166,9 +176,9 @@ fn framing(c: &mut Criterion) {
     for (name, slicing) in SLICINGS {
         let framing = Framing::new(slicing, Sensor::new(128, 128));
         let sum: f64 =
-            framing.frames(&events).unwrap().values().iter().map(|&v| f64::from(v)).sum();
+            good("frames", framing.frames(&events)).values().iter().map(|&v| f64::from(v)).sum();
         assert_eq!(sum, COUNT as f64, "{name}");
-        group.bench_function(name, |b| b.iter(|| framing.frames(&events).unwrap()));
+        group.bench_function(name, |b| b.iter(|| good("frames", framing.frames(&events))));
     }
     group.finish();
 }
@@ -183,13 +193,13 @@ fn beside() {
         start.elapsed().as_secs_f64()
     };
     for line in std::io::stdin().lines() {
-        let line = line.unwrap();
-        let (word, rest) = line.split_once(' ').unwrap();
+        let line = good("standard input", line);
+        let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
         let path = Path::new(rest);
         match word {
             // The three forms give the same events; how many, and the sum of their times.
             "check" => {
-                let new = snn_data::events::read(path).unwrap();
+                let new = good(path.display(), snn_data::events::read(path));
                 let digest = |events: &[Event]| {
                     let mut digest = EventDigest::default();
                     digest.update(events);
@@ -204,7 +214,9 @@ fn beside() {
                 println!("{} {}", new.len(), new.iter().map(|e| e.t).sum::<i64>());
             }
             "read" => {
-                let new = timed(&mut || drop(black_box(snn_data::events::read(path).unwrap())));
+                let new = timed(&mut || {
+                    drop(black_box(good(path.display(), snn_data::events::read(path))))
+                });
                 let used = timed(&mut || again(path, &mut kept));
                 let batches = timed(&mut || {
                     stream(path, &mut kept, seen);
@@ -212,12 +224,14 @@ fn beside() {
                 println!("{new} {used} {batches}");
             }
             "frames" => {
-                let (_, slicing) = SLICINGS.into_iter().find(|(name, _)| *name == rest).unwrap();
+                let known = SLICINGS.into_iter().find(|(name, _)| *name == rest);
+                let (_, slicing) = good(rest, known.ok_or("no such rule"));
                 let framing = Framing::new(slicing, Sensor::new(128, 128));
-                let frames = timed(&mut || drop(black_box(framing.frames(&events).unwrap())));
+                let frames =
+                    timed(&mut || drop(black_box(good("frames", framing.frames(&events)))));
                 println!("{frames}");
             }
-            _ => panic!("`{line}` is neither check, read nor frames"),
+            _ => good(&line, Err("neither check, read nor frames")),
         }
     }
 }
