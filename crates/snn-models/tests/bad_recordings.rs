@@ -290,6 +290,20 @@ fn what_fits_is_compared() {
     }
 }
 
+#[test]
+fn queries_keys_and_values_are_of_the_same_heads() {
+    let Some(kind) = KINDS.iter().find(|kind| kind.0 == "a-xnor") else { panic!("no such kind") };
+    for (name, shape) in [("attn.k", [1, 1, 1, 2, 1]), ("attn.v", [1, 1, 1, 2, 1])] {
+        let mut file = recording(kind, &[1, 1, 1, 1, 1, 1, 1, 1], 0.0);
+        assert_eq!(look(&file), Ok(6), "all of it fits");
+        file.insert("attn.q", Tensor::F32(ArrayD::zeros(IxDyn(&[1, 1, 2, 1, 1]))));
+        assert!(look(&file).is_err_and(|e| e.contains("`attn.k`")), "heads");
+        file.insert("attn.q", Tensor::F32(ArrayD::zeros(IxDyn(&[1, 1, 1, 1, 1]))));
+        file.insert(name, Tensor::F32(ArrayD::zeros(IxDyn(&shape))));
+        assert!(look(&file).is_err(), "{name}");
+    }
+}
+
 proptest! {
     /// Any lengths, one tensor of another shape, one entry of metadata with another text.
     #[test]

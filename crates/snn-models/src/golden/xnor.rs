@@ -98,15 +98,22 @@ impl Similarities {
         Err(LoadError::Shape { name: name.into(), expected, found }.into())
     }
 
-    /// Zeros and ones with so many axes; keys and values are as wide as their
-    /// queries.
+    /// Zeros and ones with so many axes. Keys differ from their queries in how many there are at
+    /// most, and there is a value for each key.
     fn spikes(&self, name: &str, axes: usize) -> Result<ArrayD<bool>, GoldenError> {
         let mut expected = self.tensor(name)?.shape().to_vec();
-        expected.resize(axes, 0);
-        if let Some((case, "k" | "v")) = name.rsplit_once('.') {
-            let q = self.tensor(&format!("{case}.q"))?.shape();
-            expected[axes - 1] = q.last().copied().unwrap_or(0);
+        if let Some((case, x @ ("k" | "v"))) = name.rsplit_once('.') {
+            let tokens = expected.get(axes - 2).copied();
+            expected = self.tensor(&format!("{case}.q"))?.shape().to_vec();
+            let tokens = match x {
+                "k" => tokens,
+                _ => self.tensor(&format!("{case}.k"))?.shape().get(axes - 2).copied(),
+            };
+            if let (Some(length), Some(tokens)) = (expected.get_mut(axes - 2), tokens) {
+                *length = tokens;
+            }
         }
+        expected.resize(axes, 0);
         Ok(self.shaped(name, &expected)?.to_f32().mapv(|bit| bit != 0.0))
     }
 }
