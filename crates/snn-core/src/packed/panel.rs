@@ -89,20 +89,27 @@ pub(super) struct Packer<'a, E> {
     input: &'a [E],
     geometry: &'a Geometry,
     sight: Sight,
+    /// Panels are filled up to a multiple of so many groups.
+    whole: usize,
 }
 
 impl<'a, E: Entry> Packer<'a, E> {
     pub(super) fn new(map: Map, input: &'a [E], geometry: &'a Geometry) -> Self {
-        Self { input, geometry, sight: Sight::new(map, &geometry.shape) }
+        Self { input, geometry, sight: Sight::new(map, &geometry.shape), whole: QUAD }
+    }
+
+    /// Panels filled up to whole `groups` groups.
+    pub(super) const fn in_whole(self, groups: usize) -> Self {
+        Self { whole: groups, ..self }
     }
 
     /// Entries of the panel of one step.
     pub(super) fn len(&self) -> usize {
-        (self.sight.taps() * self.geometry.groups()).next_multiple_of(QUAD) * LANES
+        (self.sight.taps() * self.geometry.groups()).next_multiple_of(self.whole) * LANES
     }
 
     /// Panels `[T][taps][groups][64]` of the rows of output block `block`, each
-    /// filled up to whole quads of groups.
+    /// filled up, see [`in_whole`](Self::in_whole): whole quads of groups if nothing was said.
     pub(super) fn pack(&self, block: usize, panels: &mut Vec<E>) {
         panels.clear();
         panels.resize(self.geometry.steps * self.len(), E::default());
@@ -121,7 +128,7 @@ impl<'a, E: Entry> Packer<'a, E> {
         t: usize,
         row: usize,
     ) -> impl ExactSizeIterator<Item = Option<Column<'a, E>>> {
-        let Self { input, geometry, sight } = *self;
+        let Self { input, geometry, sight, .. } = *self;
         let column = move |row: usize| Column {
             entries: &input[geometry.entry(t, row, 0)..],
             stride: geometry.steps,

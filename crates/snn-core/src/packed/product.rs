@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::{
     isa::{Isa, Level},
-    kernel::{self, Column, Membranes, Sums, TILE, Weight, scale_sums},
+    kernel::{self, Column, DEPTH, Matrices, Membranes, SPAN, Sums, TILE, Weight, scale_sums},
     layout::{CountForm, Counts, GROUP, Geometry, LANES, Spikes},
     panel::{Entry, Packer},
     real::Real,
@@ -107,6 +107,9 @@ pub(super) fn run<S: Sink>(
     out: &mut [S::Out],
 ) {
     let product = product(isa, synapse, input, digits);
+    if isa.tiles() {
+        return spans(isa, synapse, input, product, to, sink, out);
+    }
     match input {
         Source::Spikes(spikes) | Source::Counts(Counts { form: CountForm::Bits(spikes), .. }) => {
             let packer = Packer::new(synapse.map(), &spikes.nibbles, &spikes.geometry);
@@ -172,6 +175,7 @@ pub(super) fn bounds_seen(
 /// No input is greater.
 fn max(isa: Isa, input: &Source, digits: usize) -> u32 {
     match input {
+        Source::Counts(Counts { max, form: CountForm::Bytes { .. } }) if isa.tiles() => *max,
         Source::Counts(Counts { max, form: CountForm::Bytes { .. } }) => {
             planes(isa, *max, digits).map_or(*max, |bits| (1 << bits) - 1)
         }
@@ -182,6 +186,7 @@ fn max(isa: Isa, input: &Source, digits: usize) -> u32 {
 /// What [`run`] computes with.
 fn product<'a>(isa: Isa, synapse: &'a PackedSynapse, input: &Source, digits: usize) -> &'a Product {
     match input {
+        _ if isa.tiles() => synapse.blocks(max(isa, input, digits), digits),
         Source::Counts(Counts { max, form: CountForm::Bytes { .. } })
             if planes(isa, *max, digits).is_none() =>
         {
@@ -360,6 +365,105 @@ fn tiles<E: Factor, S: Sink>(
             };
             let currents = Currents { values: currents, activity, exact: &exact };
             sink.take(Place { block, tile }, currents, out);
+        }
+    });
+}
+
+/// Runs `sink` over all tiles, four of them at a time in matrix registers, from bytes.
+fn spans<S: Sink>(
+    isa: Isa,
+    synapse: &PackedSynapse,
+    input: &Source,
+    product: &Product,
+    to: &Geometry,
+    sink: &S,
+    out: &mut [S::Out],
+) {
+    const TILES: usize = SPAN / TILE;
+    struct Scratch {
+        block: usize,
+        nibbles: Vec<u8>,
+        panels: Vec<[u8; GROUP]>,
+        activity: Vec<f32>,
+        sums: Vec<[Sums; TILES]>,
+        currents: Vec<Membranes>,
+    }
+    enum Either<'a> {
+        Nibbles(Packer<'a, u8>),
+        Bytes(Packer<'a, [u8; GROUP]>),
+    }
+    let packer = match input {
+        Source::Spikes(Spikes { geometry, nibbles })
+        | Source::Counts(Counts { form: CountForm::Bits(Spikes { geometry, nibbles }), .. }) => {
+            Either::Nibbles(Packer::new(synapse.map(), nibbles, geometry).in_whole(DEPTH))
+        }
+        Source::Counts(Counts { form: CountForm::Bytes { geometry, bytes }, .. }) => {
+            Either::Bytes(Packer::new(synapse.map(), bytes, geometry).in_whole(DEPTH))
+        }
+        _ => unreachable!("only spikes and counts up to 255 have kernels"),
+    };
+    let len = match &packer {
+        Either::Nibbles(packer) => packer.len(),
+        Either::Bytes(packer) => packer.len(),
+    };
+    let (steps, tiles, unit) = (to.steps, to.groups(), synapse.parts.unit());
+    let piece = steps * S::LEN;
+    let threads = rayon::current_num_threads();
+    let wanted = (4 * threads).div_ceil(to.blocks().max(1));
+    let share = tiles.div_ceil(wanted).next_multiple_of(TILES).min(tiles.max(1));
+    let scratch = || {
+        Mutex::new(Scratch {
+            block: usize::MAX,
+            nibbles: Vec::new(),
+            panels: Vec::new(),
+            activity: vec![0.0; steps],
+            sums: vec![[[[0; LANES]; TILE]; TILES]; steps],
+            currents: vec![[[0.0; LANES]; TILE]; steps],
+        })
+    };
+    let scratches: Vec<_> = (0..threads).map(|_| scratch()).collect();
+    let parts = out.par_chunks_mut(tiles * piece).enumerate().flat_map(|(block, out)| {
+        let parts = out.par_chunks_mut(share * piece).enumerate();
+        parts.map(move |(part, out)| (block, part * share, out))
+    });
+    parts.for_each(|(block, first, out)| {
+        let own = &scratches[rayon::current_thread_index().unwrap_or(0)];
+        let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
+        let Scratch { block: packed, nibbles, panels, activity, sums, currents } = &mut *own;
+        let Some(matrices) = Matrices::new(isa) else { unreachable!("only called with AMX") };
+        if *packed != block {
+            match &packer {
+                Either::Nibbles(packer) => {
+                    packer.pack(block, nibbles);
+                    panels.resize(nibbles.len(), [0; GROUP]);
+                    matrices.spread(nibbles, panels);
+                }
+                Either::Bytes(packer) => packer.pack(block, panels),
+            }
+            for (activity, panel) in activity.iter_mut().zip(panels.chunks_exact(len)) {
+                *activity = matrices.activity(panel) as f32;
+            }
+            *packed = block;
+        }
+        for (tile, out) in (first..).step_by(TILES).zip(out.chunks_mut(TILES * piece)) {
+            for (t, (panel, sums)) in panels.chunks_exact(len).zip(&mut *sums).enumerate() {
+                product.by_blocks(&matrices, tile / TILES, (panel, t), sums);
+            }
+            for (i, out) in out.chunks_exact_mut(piece).enumerate() {
+                let tile = tile + i;
+                let (scale, bias) = product.worth(tile);
+                for (sums, currents) in sums.iter().zip(&mut *currents) {
+                    scale_sums(isa, &sums[i], &scale, &bias, currents);
+                }
+                let exact = |lane: usize, n: usize| -> Vec<f64> {
+                    let current = |panel: &[[u8; GROUP]]| {
+                        synapse.exact().of_panels(isa, tile * TILE + n, lane, unit, &[panel])
+                    };
+                    panels.chunks_exact(len).map(current).collect()
+                };
+                let currents = Currents { values: currents, activity, exact: &exact };
+                sink.take(Place { block, tile }, currents, out);
+            }
         }
     });
 }

@@ -29,6 +29,8 @@ pub struct PackedSynapse {
     lookup: [OnceLock<Product>; DIGITS],
     /// Likewise, for counts up to [`SMALL`], and up to 255.
     integer: [[OnceLock<Product>; 2]; DIGITS],
+    /// Likewise for matrix registers, and spikes.
+    blocks: [[OnceLock<Product>; 3]; DIGITS],
 }
 
 /// Most bytes of a table entry or weight.
@@ -46,6 +48,7 @@ impl PackedSynapse {
             oracle: OnceLock::new(),
             lookup: Default::default(),
             integer: Default::default(),
+            blocks: Default::default(),
         }
     }
 
@@ -83,6 +86,16 @@ impl PackedSynapse {
             let (weights, bias) = self.exact().folded(self.parts.unit());
             let max = if large { u32::from(u8::MAX) } else { SMALL };
             Product::integer(&weights, bias, self.width(), digits, max)
+        })
+    }
+
+    /// The product with counts up to `max`, at most 255, in matrix registers.
+    pub(super) fn blocks(&self, max: u32, digits: usize) -> &Product {
+        let most = [1, SMALL, u32::from(u8::MAX)];
+        let kind = most.iter().filter(|&&most| max > most).count();
+        self.blocks[digits - 1][kind].get_or_init(|| {
+            let (weights, bias) = self.exact().folded(self.parts.unit());
+            Product::blocks(&weights, bias, self.width(), digits, most[kind])
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     isa::Isa,
-    kernel::{self, QUAD, Sums, TILE, Table},
+    kernel::{self, Block, DEPTH, QUAD, SPAN, Sums, TILE, Table},
     layout::{GROUP, LANES},
 };
 
@@ -35,6 +35,8 @@ enum Form {
     Lookup(Vec<Table>),
     /// `[tiles][groups][TILE][digits]` groups of weights.
     Integer { weights: Vec<[i8; GROUP]>, max: u32 },
+    /// `[spans][chunks of DEPTH groups][digits]`.
+    Blocks(Vec<Block>),
 }
 
 impl Product {
@@ -89,13 +91,51 @@ impl Product {
         max: u32,
     ) -> Self {
         let groups = (width / GROUP).next_multiple_of(QUAD);
-        let outputs = bias.len();
-        let mut form = vec![[0i8; GROUP]; outputs.div_ceil(TILE) * groups * TILE * digits];
+        let mut form = vec![[0i8; GROUP]; bias.len().div_ceil(TILE) * groups * TILE * digits];
         let mut product = Self::empty(digits, groups, &bias);
+        product.round(weights, width, max, |n, k, d, digit| {
+            let at = (((n / TILE) * groups + k / GROUP) * TILE + n % TILE) * digits;
+            form[at + d][k % GROUP] = digit;
+        });
+        product.form = Form::Integer { weights: form, max };
+        product
+    }
+
+    /// The same, laid out for matrix registers.
+    pub(super) fn blocks(
+        weights: &[f64],
+        bias: Vec<f64>,
+        width: usize,
+        digits: usize,
+        max: u32,
+    ) -> Self {
+        let groups = (width / GROUP).next_multiple_of(DEPTH);
+        let chunks = groups / DEPTH;
+        let mut form =
+            vec![[[[0; GROUP]; DEPTH]; SPAN]; bias.len().div_ceil(SPAN) * chunks * digits];
+        let mut product = Self::empty(digits, groups, &bias);
+        product.round(weights, width, max, |n, k, d, digit| {
+            let (g, i) = (k / GROUP, k % GROUP);
+            let at = ((n / SPAN) * chunks + g / DEPTH) * digits + d;
+            form[at][n % SPAN][g % DEPTH][i] = digit;
+        });
+        product.form = Form::Blocks(form);
+        product
+    }
+
+    /// Rounds weights `[outputs][width]` to integers whose sums with counts up to `max` fit 31
+    /// bits, and hands out their signed bytes: output, place in the row, which byte, the byte.
+    fn round(
+        &mut self,
+        weights: &[f64],
+        width: usize,
+        max: u32,
+        mut put: impl FnMut(usize, usize, usize, i8),
+    ) {
         for (n, row) in weights.chunks_exact(width).enumerate() {
             let greatest = row.iter().fold(0f64, |a, w| a.max(w.abs()));
             let total: f64 = row.iter().map(|w| w.abs()).sum();
-            let most = 127.0 * (0..digits).map(|d| 256f64.powi(d as i32)).sum::<f64>();
+            let most = 127.0 * (0..self.digits).map(|d| 256f64.powi(d as i32)).sum::<f64>();
             let sum = f64::from(max) * (total / greatest + width as f64 / most);
             let levels = most.min(f64::from(i32::MAX) / sum).floor();
             let scale = if greatest > 0.0 { greatest / levels } else { 1.0 };
@@ -104,17 +144,14 @@ impl Product {
                 let mut level = (w / scale).round_ties_even() as i32;
                 let off = (f64::from(level) * scale - w).abs();
                 (error, each) = (error + off, off.max(each));
-                let at = (((n / TILE) * groups + k / GROUP) * TILE + n % TILE) * digits;
-                for weights in &mut form[at..at + digits] {
+                for d in 0..self.digits {
                     let digit = level as u8 as i8; // the lowest byte as a signed digit
-                    weights[k % GROUP] = digit;
+                    put(n, k, d, digit);
                     level = (level - i32::from(digit)) >> 8;
                 }
             }
-            product.set(n, 0, scale, [error, each, total]);
+            self.set(n, 0, scale, [error, each, total]);
         }
-        product.form = Form::Integer { weights: form, max };
-        product
     }
 
     fn empty(digits: usize, groups: usize, bias: &[f64]) -> Self {
@@ -203,6 +240,7 @@ impl Product {
                 let of_group = TILE * self.digits;
                 kernel::prefetch(share(weights, first * of_group, end * of_group));
             }
+            Form::Blocks(_) => {} // their kernel does this
         }
     }
 
@@ -247,6 +285,25 @@ impl Product {
             1 => kernel::dense::<1>(isa, panel, *max as u8, weights, sums),
             2 => kernel::dense::<2>(isa, panel, *max as u8, weights, sums),
             _ => kernel::dense::<3>(isa, panel, *max as u8, weights, sums),
+        }
+    }
+
+    /// Sums of span `span` of outputs for a panel that is the `turn`-th for them,
+    /// `[channel][row]`.
+    pub(super) fn by_blocks(
+        &self,
+        matrices: &kernel::Matrices,
+        span: usize,
+        (panel, turn): (&[[u8; GROUP]], usize),
+        sums: &mut [Sums; SPAN / TILE],
+    ) {
+        let Form::Blocks(blocks) = &self.form else { unreachable!("blocks were asked for") };
+        let of_span = self.groups / DEPTH * self.digits;
+        let blocks = &blocks[span * of_span..(span + 1) * of_span];
+        match self.digits {
+            1 => matrices.multiply::<1>(panel, blocks, turn, sums),
+            2 => matrices.multiply::<2>(panel, blocks, turn, sums),
+            _ => matrices.multiply::<3>(panel, blocks, turn, sums),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Products of one block of rows with a tile of output channels, in integers.
 //!
-//! Both kernels add to `out[n][row]` the sum over groups of what the entry of
+//! All kernels add to `out[n][row]` the sum over groups of what the entry of
 //! that row selects for channel `n`. They are exact in wrapping 32-bit
 //! arithmetic; whoever prepares tables and weights sees to it that the result
 //! fits.
@@ -9,6 +9,7 @@ mod dense;
 mod dot;
 mod fire;
 mod lut;
+mod matrix;
 mod multiply;
 mod overlaps;
 mod plane;
@@ -18,6 +19,7 @@ pub(super) use dense::dense;
 pub(super) use dot::{Column, Weight, dot, dot_arranged};
 pub(super) use fire::{Dynamics, Exact, Membranes, Tile, fire, fire_exact, scale_sums};
 pub(super) use lut::{Table, arrange, lut};
+pub(super) use matrix::{Block, DEPTH, Matrices, SPAN};
 pub(super) use multiply::multiply;
 pub(super) use overlaps::overlaps;
 pub(super) use plane::plane;

@@ -1,0 +1,516 @@
+//! Small integers times weights in the matrix registers of AMX: one instruction multiplies 16
+//! channels with 16 rows over 64 inputs.
+//!
+//! A register is 16 lines of 64 bytes. Lines of weights are output channels; lines of input are
+//! groups, just as a panel lies in memory, so nothing is rearranged.
+
+use std::marker::PhantomData;
+
+use super::{Sums, TILE};
+use crate::packed::{
+    isa::Isa,
+    layout::{GROUP, LANES, SPREAD},
+};
+
+/// Output channels of a block of weights.
+pub(in crate::packed) const SPAN: usize = 16;
+
+/// Groups of a block of weights; panels hold whole blocks.
+pub(in crate::packed) const DEPTH: usize = 16;
+
+/// The weights of one register, `[channel][group][4]`.
+pub(in crate::packed) type Block = [[[i8; GROUP]; DEPTH]; SPAN];
+
+/// Rows that a register of sums holds.
+const ROWS: usize = 16;
+
+/// The matrix registers of this thread, ready for use until this is dropped.
+pub(in crate::packed) struct Matrices {
+    /// Another thread has other registers.
+    of_thread: PhantomData<*const ()>,
+}
+
+impl Matrices {
+    /// Prepares the registers; `None` if `isa` has none.
+    pub(in crate::packed) fn new(isa: Isa) -> Option<Self> {
+        isa.tiles().then(|| {
+            registers::configure();
+            Self { of_thread: PhantomData }
+        })
+    }
+
+    /// Sets `sums[channel][row]` to
+    /// `sum over g, d, i of panel[g][row][i] blocks[g / 16][d][channel][g % 16][i] 256^d`.
+    ///
+    /// `panel` is `[groups][64][4]`, `blocks` `[groups / 16][D]`, signed byte digits, the lowest
+    /// first. Exact in wrapping 32-bit arithmetic. `turn` says how often these blocks were used:
+    /// a part of those behind them in memory is fetched each time.
+    ///
+    /// # Panics
+    /// If the lengths do not fit each other.
+    pub(in crate::packed) fn multiply<const D: usize>(
+        &self,
+        panel: &[[u8; GROUP]],
+        blocks: &[Block],
+        turn: usize,
+        sums: &mut [Sums; SPAN / TILE],
+    ) {
+        assert!(panel.len().is_multiple_of(DEPTH * LANES));
+        assert_eq!(panel.len() / (DEPTH * LANES) * D, blocks.len(), "weights for every group");
+        if panel.is_empty() {
+            *sums = [[[0; LANES]; TILE]; SPAN / TILE];
+        } else {
+            registers::multiply::<D>(panel, blocks, turn, sums);
+        }
+    }
+
+    /// Makes bytes of spikes: 0 or 1 a channel.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub(in crate::packed) fn spread(&self, nibbles: &[u8], bytes: &mut [[u8; GROUP]]) {
+        assert_eq!(nibbles.len(), bytes.len());
+        registers::spread(nibbles, bytes);
+    }
+
+    /// The greatest sum of a row of a panel `[groups][64][4]`.
+    pub(in crate::packed) fn activity(&self, panel: &[[u8; GROUP]]) -> u32 {
+        registers::activity(panel)
+    }
+}
+
+impl Drop for Matrices {
+    fn drop(&mut self) {
+        registers::release();
+    }
+}
+
+/// The obvious form.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn plain<const D: usize>(panel: &[[u8; GROUP]], blocks: &[Block], sums: &mut [Sums; SPAN / TILE]) {
+    *sums = [[[0; LANES]; TILE]; SPAN / TILE];
+    for (g, entries) in panel.chunks_exact(LANES).enumerate() {
+        for (n, sums) in sums.as_flattened_mut().iter_mut().enumerate() {
+            for (row, x) in entries.iter().enumerate() {
+                for d in 0..D {
+                    let weights = &blocks[g / DEPTH * D + d][n][g % DEPTH];
+                    let products = x.iter().zip(weights);
+                    let sum: i32 = products.map(|(&x, &w)| i32::from(x) * i32::from(w)).sum();
+                    sums[row] = sums[row].wrapping_add(sum.wrapping_shl(8 * d as u32));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn plain_spread(nibbles: &[u8], bytes: &mut [[u8; GROUP]]) {
+    for (&nibble, bytes) in nibbles.iter().zip(bytes) {
+        *bytes = SPREAD[usize::from(nibble & 15)];
+    }
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn plain_activity(panel: &[[u8; GROUP]]) -> u32 {
+    let sum = |row: usize| {
+        let entries = panel.chunks_exact(LANES).flat_map(|entries| entries[row]);
+        entries.map(u32::from).sum::<u32>()
+    };
+    (0..LANES).map(sum).max().unwrap_or(0)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod registers {
+    use std::arch::{asm, x86_64::*};
+
+    use super::*;
+
+    /// Eight registers of 16 lines of 64 bytes, as `ldtilecfg` reads it.
+    #[repr(C, align(64))]
+    struct Configuration {
+        palette: u8,
+        start: u8,
+        reserved: [u8; 14],
+        line_bytes: [u16; 16],
+        lines: [u8; 16],
+    }
+
+    pub(super) fn configure() {
+        let mut all = Configuration {
+            palette: 1,
+            start: 0,
+            reserved: [0; 14],
+            line_bytes: [0; 16],
+            lines: [0; 16],
+        };
+        all.line_bytes[..8].fill(64);
+        all.lines[..8].fill(16);
+        // SAFETY: a `Matrices` is only made where `Isa::all` saw AMX; nothing else in this program
+        // uses its registers.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const all, options(nostack, readonly)) };
+    }
+
+    pub(super) fn release() {
+        // SAFETY: as above.
+        unsafe { asm!("tilerelease", options(nostack, nomem)) };
+    }
+
+    /// Rows of one register of sums, as they are stored.
+    #[repr(align(64))]
+    struct Corner([[i32; ROWS]; SPAN]);
+
+    pub(super) fn multiply<const D: usize>(
+        panel: &[[u8; GROUP]],
+        blocks: &[Block],
+        turn: usize,
+        sums: &mut [Sums; SPAN / TILE],
+    ) {
+        let chunks = panel.len() / (DEPTH * LANES);
+        // What follows these blocks in memory, a quarter at a time.
+        let ahead = size_of_val(blocks) + turn % 4 * size_of::<Block>() / 4;
+        let sums = sums.as_flattened_mut();
+        if D == 1 {
+            // SAFETY: lengths were checked; `chunks` is not 0.
+            unsafe { one(panel, blocks, chunks, ahead, sums) };
+            return;
+        }
+        for half in 0..2 {
+            let mut corners = [const { [const { Corner([[0; ROWS]; SPAN]) }; 2] }; D];
+            let first = &panel[half * 2 * ROWS..];
+            let ahead = ahead + half * 128;
+            // SAFETY: lengths were checked; rows 32 to 63 of the last group end with the panel.
+            unsafe {
+                if D == 2 {
+                    two(first, blocks, chunks, ahead, corners.as_flattened_mut());
+                } else {
+                    three(first, blocks, chunks, ahead, corners.as_flattened_mut());
+                }
+            }
+            // SAFETY: AMX is only seen on top of AVX-512.
+            unsafe { add::<D>(&corners, half, sums) };
+        }
+    }
+
+    /// Sums of digits.
+    #[target_feature(enable = "avx512f")]
+    #[allow(clippy::needless_range_loop)] // one index into several arrays
+    fn add<const D: usize>(corners: &[[Corner; 2]; D], half: usize, sums: &mut [[i32; LANES]]) {
+        for n in 0..SPAN {
+            for part in 0..2 {
+                // SAFETY: sixteen numbers each.
+                unsafe {
+                    let load = |d: usize| _mm512_load_si512(corners[d][part].0[n].as_ptr().cast());
+                    let mut sum = _mm512_add_epi32(load(0), _mm512_slli_epi32::<8>(load(1)));
+                    if D == 3 {
+                        sum = _mm512_add_epi32(sum, _mm512_slli_epi32::<16>(load(2)));
+                    }
+                    let rows = &mut sums[n][(2 * half + part) * ROWS..][..ROWS];
+                    _mm512_storeu_si512(rows.as_mut_ptr().cast(), sum);
+                }
+            }
+        }
+    }
+
+    /// One digit, 64 rows.
+    ///
+    /// # Safety
+    /// `panel` is `[chunks][16][64]`, `blocks` `[chunks]`, `sums` has 16 channels, `chunks` is not
+    /// 0; the registers are configured.
+    // SAFETY: callers keep what is said under `# Safety`.
+    unsafe fn one(
+        panel: &[[u8; GROUP]],
+        blocks: &[Block],
+        chunks: usize,
+        ahead: usize,
+        sums: &mut [[i32; LANES]],
+    ) {
+        // SAFETY: reads 16 groups of the panel and one block a turn; writes all sums.
+        unsafe {
+            asm!(
+                "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
+                "2:",
+                "tileloadd tmm4, [{w} + {line}*1]",
+                "tileloadd tmm5, [{x} + {group}*1]",
+                "prefetcht1 [{w} + {ahead}]",
+                "tdpbsud tmm0, tmm4, tmm5",
+                "tileloadd tmm6, [{x} + {group}*1 + 64]",
+                "prefetcht1 [{w} + {ahead} + 64]",
+                "tdpbsud tmm1, tmm4, tmm6",
+                "tileloadd tmm7, [{x} + {group}*1 + 128]",
+                "prefetcht1 [{w} + {ahead} + 128]",
+                "tdpbsud tmm2, tmm4, tmm7",
+                "tileloadd tmm5, [{x} + {group}*1 + 192]",
+                "prefetcht1 [{w} + {ahead} + 192]",
+                "tdpbsud tmm3, tmm4, tmm5",
+                "add {w}, 1024",
+                "add {x}, 4096",
+                "dec {chunks}",
+                "jnz 2b",
+                "tilestored [{sums} + {group}*1], tmm0",
+                "tilestored [{sums} + {group}*1 + 64], tmm1",
+                "tilestored [{sums} + {group}*1 + 128], tmm2",
+                "tilestored [{sums} + {group}*1 + 192], tmm3",
+                w = inout(reg) blocks.as_ptr() => _,
+                x = inout(reg) panel.as_ptr() => _,
+                chunks = inout(reg) chunks => _,
+                ahead = in(reg) ahead,
+                line = in(reg) 64usize,
+                group = in(reg) 256usize,
+                sums = in(reg) sums.as_mut_ptr(),
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
+        }
+    }
+
+    /// Two digits, 32 rows.
+    ///
+    /// # Safety
+    /// `panel` is `[chunks][16][64]` from row 0 or 32 on, `blocks` `[chunks][2]`, `corners`
+    /// `[2][2]`, `chunks` is not 0; the registers are configured.
+    // SAFETY: callers keep what is said under `# Safety`.
+    unsafe fn two(
+        panel: &[[u8; GROUP]],
+        blocks: &[Block],
+        chunks: usize,
+        ahead: usize,
+        corners: &mut [Corner],
+    ) {
+        // SAFETY: reads 32 rows of 16 groups of the panel and two blocks a turn; writes all corners.
+        unsafe {
+            asm!(
+                "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
+                "2:",
+                "tileloadd tmm4, [{w} + {line}*1]",
+                "tileloadd tmm6, [{x} + {group}*1]",
+                "prefetcht1 [{w} + {ahead}]",
+                "tdpbsud tmm0, tmm4, tmm6",
+                "tileloadd tmm7, [{x} + {group}*1 + 64]",
+                "prefetcht1 [{w} + {ahead} + 64]",
+                "tdpbsud tmm1, tmm4, tmm7",
+                "tileloadd tmm5, [{w} + {line}*1 + 1024]",
+                "prefetcht1 [{w} + {ahead} + 1024]",
+                "tdpbsud tmm2, tmm5, tmm6",
+                "prefetcht1 [{w} + {ahead} + 1088]",
+                "tdpbsud tmm3, tmm5, tmm7",
+                "add {w}, 2048",
+                "add {x}, 4096",
+                "dec {chunks}",
+                "jnz 2b",
+                "tilestored [{sums} + {line}*1], tmm0",
+                "tilestored [{sums} + {line}*1 + 1024], tmm1",
+                "tilestored [{sums} + {line}*1 + 2048], tmm2",
+                "tilestored [{sums} + {line}*1 + 3072], tmm3",
+                w = inout(reg) blocks.as_ptr() => _,
+                x = inout(reg) panel.as_ptr() => _,
+                chunks = inout(reg) chunks => _,
+                ahead = in(reg) ahead,
+                line = in(reg) 64usize,
+                group = in(reg) 256usize,
+                sums = in(reg) corners.as_mut_ptr(),
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
+        }
+    }
+
+    /// Three digits, 32 rows.
+    ///
+    /// # Safety
+    /// As [`two`], but `blocks` is `[chunks][3]` and `corners` `[3][2]`.
+    // SAFETY: callers keep what is said under `# Safety`.
+    unsafe fn three(
+        panel: &[[u8; GROUP]],
+        blocks: &[Block],
+        chunks: usize,
+        ahead: usize,
+        corners: &mut [Corner],
+    ) {
+        // SAFETY: reads 32 rows of 16 groups of the panel and three blocks a turn; writes all
+        // corners.
+        unsafe {
+            asm!(
+                "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
+                "tilezero tmm4", "tilezero tmm5",
+                "2:",
+                "tileloadd tmm6, [{w} + {line}*1]",
+                "tileloadd tmm7, [{x} + {group}*1]",
+                "prefetcht1 [{w} + {ahead}]",
+                "tdpbsud tmm0, tmm6, tmm7",
+                "tileloadd tmm7, [{x} + {group}*1 + 64]",
+                "prefetcht1 [{w} + {ahead} + 64]",
+                "tdpbsud tmm1, tmm6, tmm7",
+                "tileloadd tmm6, [{w} + {line}*1 + 1024]",
+                "prefetcht1 [{w} + {ahead} + 1024]",
+                "tdpbsud tmm3, tmm6, tmm7",
+                "tileloadd tmm7, [{x} + {group}*1]",
+                "prefetcht1 [{w} + {ahead} + 1088]",
+                "tdpbsud tmm2, tmm6, tmm7",
+                "tileloadd tmm6, [{w} + {line}*1 + 2048]",
+                "prefetcht1 [{w} + {ahead} + 2048]",
+                "tdpbsud tmm4, tmm6, tmm7",
+                "tileloadd tmm7, [{x} + {group}*1 + 64]",
+                "prefetcht1 [{w} + {ahead} + 2112]",
+                "tdpbsud tmm5, tmm6, tmm7",
+                "add {w}, 3072",
+                "add {x}, 4096",
+                "dec {chunks}",
+                "jnz 2b",
+                "tilestored [{sums} + {line}*1], tmm0",
+                "tilestored [{sums} + {line}*1 + 1024], tmm1",
+                "tilestored [{sums} + {line}*1 + 2048], tmm2",
+                "tilestored [{sums} + {line}*1 + 3072], tmm3",
+                "tilestored [{sums} + {line}*1 + 4096], tmm4",
+                "tilestored [{sums} + {line}*1 + 5120], tmm5",
+                w = inout(reg) blocks.as_ptr() => _,
+                x = inout(reg) panel.as_ptr() => _,
+                chunks = inout(reg) chunks => _,
+                ahead = in(reg) ahead,
+                line = in(reg) 64usize,
+                group = in(reg) 256usize,
+                sums = in(reg) corners.as_mut_ptr(),
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
+        }
+    }
+
+    pub(super) fn spread(nibbles: &[u8], bytes: &mut [[u8; GROUP]]) {
+        // SAFETY: AMX is only seen on top of AVX-512.
+        unsafe { spread_avx512(nibbles, bytes) };
+    }
+
+    #[target_feature(enable = "avx512f")]
+    fn spread_avx512(nibbles: &[u8], bytes: &mut [[u8; GROUP]]) {
+        // SAFETY: sixteen times four bytes.
+        let table = unsafe { _mm512_loadu_si512(SPREAD.as_ptr().cast()) };
+        let (nibbles, rest) = nibbles.as_chunks::<16>();
+        let (bytes, bytes_rest) = bytes.as_chunks_mut::<16>();
+        for (nibbles, bytes) in nibbles.iter().zip(bytes) {
+            // SAFETY: sixteen nibbles; sixteen times four bytes.
+            unsafe {
+                let index = _mm512_cvtepu8_epi32(_mm_loadu_si128(nibbles.as_ptr().cast()));
+                let spread = _mm512_permutexvar_epi32(index, table);
+                _mm512_storeu_si512(bytes.as_mut_ptr().cast(), spread);
+            }
+        }
+        for (&nibble, bytes) in rest.iter().zip(bytes_rest) {
+            *bytes = SPREAD[usize::from(nibble & 15)];
+        }
+    }
+
+    pub(super) fn activity(panel: &[[u8; GROUP]]) -> u32 {
+        // SAFETY: AMX is only seen on top of AVX-512 with VNNI.
+        unsafe { activity_vnni(panel) }
+    }
+
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    fn activity_vnni(panel: &[[u8; GROUP]]) -> u32 {
+        let ones = _mm512_set1_epi8(1);
+        let mut sums = [_mm512_setzero_si512(); LANES / ROWS];
+        for entries in panel.chunks_exact(LANES) {
+            for (sum, entries) in sums.iter_mut().zip(entries.as_chunks::<ROWS>().0) {
+                // SAFETY: sixteen times four bytes.
+                let entries = unsafe { _mm512_loadu_si512(entries.as_ptr().cast()) };
+                *sum = _mm512_dpbusd_epi32(*sum, entries, ones);
+            }
+        }
+        sums.into_iter().map(|sum| _mm512_reduce_max_epu32(sum)).max().unwrap_or(0)
+    }
+}
+
+/// Where there are none.
+#[cfg(not(target_arch = "x86_64"))]
+mod registers {
+    use super::*;
+
+    pub(super) fn configure() {}
+    pub(super) fn release() {}
+
+    pub(super) fn multiply<const D: usize>(
+        panel: &[[u8; GROUP]],
+        blocks: &[Block],
+        _: usize,
+        sums: &mut [Sums; SPAN / TILE],
+    ) {
+        plain::<D>(panel, blocks, sums);
+    }
+
+    pub(super) fn spread(nibbles: &[u8], bytes: &mut [[u8; GROUP]]) {
+        plain_spread(nibbles, bytes);
+    }
+
+    pub(super) fn activity(panel: &[[u8; GROUP]]) -> u32 {
+        plain_activity(panel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    fn as_the_obvious_form<const D: usize>(panel: &[u8], weights: &[i8]) {
+        let Some(matrices) = Isa::all().into_iter().find_map(Matrices::new) else {
+            println!("skipped: this CPU has no AMX");
+            return;
+        };
+        let (panel, _) = panel.as_chunks::<GROUP>();
+        let blocks: Vec<Block> = weights
+            .chunks_exact(SPAN * DEPTH * GROUP)
+            .map(|block| {
+                let at = |n: usize, g: usize, i: usize| block[(n * DEPTH + g) * GROUP + i];
+                std::array::from_fn(|n| {
+                    std::array::from_fn(|g| std::array::from_fn(|i| at(n, g, i)))
+                })
+            })
+            .collect();
+        let blocks = &blocks[..panel.len() / (DEPTH * LANES) * D];
+        let mut expected = [[[9; LANES]; TILE]; SPAN / TILE];
+        let mut found = expected;
+        plain::<D>(panel, blocks, &mut expected);
+        for turn in 0..2 {
+            matrices.multiply::<D>(panel, blocks, turn, &mut found);
+            assert_eq!(found, expected, "{D} digits");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn registers_multiply_as_the_obvious_form(
+            (panel, weights) in (0usize..4).prop_flat_map(|chunks| (
+                vec(any::<u8>(), chunks * DEPTH * LANES * GROUP),
+                vec(any::<i8>(), chunks * 3 * SPAN * DEPTH * GROUP),
+            )),
+        ) {
+            as_the_obvious_form::<1>(&panel, &weights);
+            as_the_obvious_form::<2>(&panel, &weights);
+            as_the_obvious_form::<3>(&panel, &weights);
+        }
+
+        #[test]
+        fn spikes_are_spread_and_counted(nibbles in vec(0u8..16, 0..5 * LANES)) {
+            let Some(matrices) = Isa::all().into_iter().find_map(Matrices::new) else {
+                return Ok(());
+            };
+            let (mut expected, mut found) = (vec![[7; GROUP]; nibbles.len()], vec![[8; GROUP]; nibbles.len()]);
+            plain_spread(&nibbles, &mut expected);
+            matrices.spread(&nibbles, &mut found);
+            prop_assert_eq!(&found, &expected);
+            prop_assert_eq!(matrices.activity(&found), plain_activity(&found));
+        }
+    }
+
+    #[test]
+    fn the_greatest_sums_wrap_alike() {
+        let (panel, weights) = (vec![255; 8 * DEPTH * LANES * GROUP], vec![i8::MIN; 24 * 1024]);
+        as_the_obvious_form::<1>(&panel, &weights);
+        as_the_obvious_form::<3>(&panel, &weights);
+    }
+}
