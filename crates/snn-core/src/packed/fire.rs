@@ -138,6 +138,10 @@ impl Sink for Fused<'_> {
     type Out = u8;
     const LEN: usize = LANES;
 
+    fn asks_activity(&self) -> bool {
+        !self.fire.margins.is_empty()
+    }
+
     fn take(&self, place: Place, currents: Currents<'_>, out: &mut [u8]) {
         let Currents { values, activity, exact } = currents;
         self.fire.tile(place, self.to, (values, activity), exact, out);

@@ -111,8 +111,11 @@ impl<'a, E: Entry> Packer<'a, E> {
     /// Panels `[T][taps][groups][64]` of the rows of output block `block`, each
     /// filled up, see [`in_whole`](Self::in_whole): whole quads of groups if nothing was said.
     pub(super) fn pack(&self, block: usize, panels: &mut Vec<E>) {
-        panels.clear();
         panels.resize(self.geometry.steps * self.len(), E::default());
+        let seen = self.sight.taps() * self.geometry.groups() * LANES;
+        for panel in panels.chunks_exact_mut(self.len().max(1)) {
+            panel[seen..].fill(E::default()); // the rest is written by what follows
+        }
         match self.sight {
             Sight::Same => self.copy(block, panels),
             Sight::Window(window, from, to) if from == to && window.stride == 1 => {
@@ -198,17 +201,16 @@ impl<'a, E: Entry> Packer<'a, E> {
     fn gather(&self, block: usize, panels: &mut [E]) {
         let groups = self.geometry.groups();
         for tap in 0..self.sight.taps() {
-            let source = |lane: usize| {
+            let sources: [Option<usize>; LANES] = std::array::from_fn(|lane| {
                 let row = self.sight.source(block * LANES + lane, tap)?;
                 (row < self.geometry.rows).then_some(row)
-            };
-            let sources: Vec<(usize, usize)> =
-                (0..LANES).filter_map(|lane| Some((lane, source(lane)?))).collect();
+            });
             for (t, panel) in panels.chunks_exact_mut(self.len()).enumerate() {
                 for g in 0..groups {
                     let start = (tap * groups + g) * LANES;
-                    for &(lane, row) in &sources {
-                        panel[start + lane] = self.input[self.geometry.entry(t, row, g)];
+                    for (entry, source) in panel[start..start + LANES].iter_mut().zip(&sources) {
+                        let at = |row: usize| self.input[self.geometry.entry(t, row, g)];
+                        *entry = source.map_or_else(E::default, at);
                     }
                 }
             }

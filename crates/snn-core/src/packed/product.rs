@@ -7,7 +7,10 @@ use rayon::prelude::*;
 
 use super::{
     isa::{Isa, Level},
-    kernel::{self, Column, DEPTH, Matrices, Membranes, SPAN, Sums, TILE, Weight, scale_sums},
+    kernel::{
+        self, CHANNELS, Column, Corners, DEPTH, MOST, Matrices, Membranes, Sums, TILE, Weight,
+        scale_sums,
+    },
     layout::{CountForm, Counts, GROUP, Geometry, LANES, Spikes},
     panel::{Entry, Packer},
     real::Real,
@@ -72,6 +75,9 @@ pub(super) trait Sink: Sync {
 
     /// Length of what one step of one tile writes.
     const LEN: usize;
+
+    /// Whether it reads the activity of the input.
+    fn asks_activity(&self) -> bool;
 
     /// Takes the currents at `place` and writes all steps of it.
     fn take(&self, place: Place, currents: Currents<'_>, out: &mut [Self::Out]);
@@ -329,7 +335,10 @@ fn tiles<E: Factor, S: Sink>(
             activity.fill(0.0);
             for (bit, (packer, panels)) in (0..).zip(packers.iter().zip(&mut *panels)) {
                 packer.pack(block, panels);
-                for (activity, panel) in activity.iter_mut().zip(panels.chunks_exact(len)) {
+                let asked = if sink.asks_activity() { steps } else { 0 };
+                for (activity, panel) in
+                    activity.iter_mut().zip(panels.chunks_exact(len)).take(asked)
+                {
                     *activity += E::activity(panel) * (1 << bit) as f32;
                 }
                 E::arrange(isa, panels);
@@ -369,7 +378,7 @@ fn tiles<E: Factor, S: Sink>(
     });
 }
 
-/// Runs `sink` over all tiles, four of them at a time in matrix registers, from bytes.
+/// Runs `sink` over all tiles, several at once in matrix registers, from bytes.
 fn spans<S: Sink>(
     isa: Isa,
     synapse: &PackedSynapse,
@@ -379,13 +388,12 @@ fn spans<S: Sink>(
     sink: &S,
     out: &mut [S::Out],
 ) {
-    const TILES: usize = SPAN / TILE;
     struct Scratch {
         block: usize,
         nibbles: Vec<u8>,
         panels: Vec<[u8; GROUP]>,
         activity: Vec<f32>,
-        sums: Vec<[Sums; TILES]>,
+        sums: Vec<Corners>,
         currents: Vec<Membranes>,
     }
     enum Either<'a> {
@@ -407,17 +415,17 @@ fn spans<S: Sink>(
         Either::Bytes(packer) => packer.len(),
     };
     let (steps, tiles, unit) = (to.steps, to.groups(), synapse.parts.unit());
-    let piece = steps * S::LEN;
+    let (piece, of_span) = (steps * S::LEN, product.span() / TILE);
     let threads = rayon::current_num_threads();
     let wanted = (4 * threads).div_ceil(to.blocks().max(1));
-    let share = tiles.div_ceil(wanted).next_multiple_of(TILES).min(tiles.max(1));
+    let share = tiles.div_ceil(wanted).next_multiple_of(of_span).min(tiles.max(1));
     let scratch = || {
         Mutex::new(Scratch {
             block: usize::MAX,
             nibbles: Vec::new(),
             panels: Vec::new(),
             activity: vec![0.0; steps],
-            sums: vec![[[[0; LANES]; TILE]; TILES]; steps],
+            sums: vec![[[[0; LANES]; CHANNELS]; MOST]; steps],
             currents: vec![[[0.0; LANES]; TILE]; steps],
         })
     };
@@ -440,20 +448,20 @@ fn spans<S: Sink>(
                 }
                 Either::Bytes(packer) => packer.pack(block, panels),
             }
-            for (activity, panel) in activity.iter_mut().zip(panels.chunks_exact(len)) {
+            let asked = if sink.asks_activity() { steps } else { 0 };
+            for (activity, panel) in activity.iter_mut().zip(panels.chunks_exact(len)).take(asked) {
                 *activity = matrices.activity(panel) as f32;
             }
             *packed = block;
         }
-        for (tile, out) in (first..).step_by(TILES).zip(out.chunks_mut(TILES * piece)) {
+        for (tile, out) in (first..).step_by(of_span).zip(out.chunks_mut(of_span * piece)) {
             for (t, (panel, sums)) in panels.chunks_exact(len).zip(&mut *sums).enumerate() {
-                product.by_blocks(&matrices, tile / TILES, (panel, t), sums);
+                product.by_blocks(&matrices, tile / of_span, (panel, t), sums);
             }
             for (i, out) in out.chunks_exact_mut(piece).enumerate() {
                 let tile = tile + i;
-                let (scale, bias) = product.worth(tile);
                 for (sums, currents) in sums.iter().zip(&mut *currents) {
-                    scale_sums(isa, &sums[i], &scale, &bias, currents);
+                    product.currents_of_blocks(&matrices, tile, sums, currents);
                 }
                 let exact = |lane: usize, n: usize| -> Vec<f64> {
                     let current = |panel: &[[u8; GROUP]]| {

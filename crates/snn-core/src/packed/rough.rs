@@ -68,6 +68,10 @@ impl Sink for Store<'_> {
     type Out = f32;
     const LEN: usize = TILE * LANES;
 
+    fn asks_activity(&self) -> bool {
+        false
+    }
+
     fn take(&self, place: Place, currents: Currents<'_>, out: &mut [f32]) {
         for n in 0..TILE {
             let mut parts = [0.0f32; 16];

@@ -2,7 +2,7 @@
 
 use super::{
     isa::Isa,
-    kernel::{self, Block, DEPTH, QUAD, SPAN, Sums, TILE, Table},
+    kernel::{self, Block, CHANNELS, Corners, DEPTH, Matrices, Membranes, QUAD, Sums, TILE, Table},
     layout::{GROUP, LANES},
 };
 
@@ -35,7 +35,7 @@ enum Form {
     Lookup(Vec<Table>),
     /// `[tiles][groups][TILE][digits]` groups of weights.
     Integer { weights: Vec<[i8; GROUP]>, max: u32 },
-    /// `[spans][chunks of DEPTH groups][digits]`.
+    /// `[spans][chunks of DEPTH groups][channels or digits]`.
     Blocks(Vec<Block>),
 }
 
@@ -110,17 +110,29 @@ impl Product {
         max: u32,
     ) -> Self {
         let groups = (width / GROUP).next_multiple_of(DEPTH);
-        let chunks = groups / DEPTH;
-        let mut form =
-            vec![[[[0; GROUP]; DEPTH]; SPAN]; bias.len().div_ceil(SPAN) * chunks * digits];
         let mut product = Self::empty(digits, groups, &bias);
+        let (chunks, span) = (groups / DEPTH, product.span());
+        let len = bias.len().div_ceil(span) * chunks * product.of_chunk();
+        let mut form: Vec<Block> = vec![[[[0; GROUP]; DEPTH]; CHANNELS]; len];
+        let of_chunk = product.of_chunk();
         product.round(weights, width, max, |n, k, d, digit| {
             let (g, i) = (k / GROUP, k % GROUP);
-            let at = ((n / SPAN) * chunks + g / DEPTH) * digits + d;
-            form[at][n % SPAN][g % DEPTH][i] = digit;
+            let chunk = (n / span) * chunks + g / DEPTH;
+            let block = &mut form[chunk * of_chunk + n % span / CHANNELS + d];
+            block[n % CHANNELS][g % DEPTH][i] = digit;
         });
         product.form = Form::Blocks(form);
         product
+    }
+
+    /// Output channels that matrix registers work out at once.
+    pub(super) const fn span(&self) -> usize {
+        if self.digits == 1 { 2 * CHANNELS } else { CHANNELS }
+    }
+
+    /// Blocks of weights that meet a chunk of [`DEPTH`] groups: channels or digits.
+    const fn of_chunk(&self) -> usize {
+        if self.digits == 1 { 2 } else { self.digits }
     }
 
     /// Rounds weights `[outputs][width]` to integers whose sums with counts up to `max` fit 31
@@ -288,23 +300,35 @@ impl Product {
         }
     }
 
-    /// Sums of span `span` of outputs for a panel that is the `turn`-th for them,
-    /// `[channel][row]`.
+    /// Sums of the `at`-th [`span`](Self::span) of outputs for a panel that is the `turn`-th for
+    /// them.
     pub(super) fn by_blocks(
         &self,
-        matrices: &kernel::Matrices,
-        span: usize,
+        matrices: &Matrices,
+        at: usize,
         (panel, turn): (&[[u8; GROUP]], usize),
-        sums: &mut [Sums; SPAN / TILE],
+        sums: &mut Corners,
     ) {
         let Form::Blocks(blocks) = &self.form else { unreachable!("blocks were asked for") };
-        let of_span = self.groups / DEPTH * self.digits;
-        let blocks = &blocks[span * of_span..(span + 1) * of_span];
-        match self.digits {
-            1 => matrices.multiply::<1>(panel, blocks, turn, sums),
+        let of_span = self.groups / DEPTH * self.of_chunk();
+        let blocks = &blocks[at * of_span..(at + 1) * of_span];
+        match self.of_chunk() {
             2 => matrices.multiply::<2>(panel, blocks, turn, sums),
             _ => matrices.multiply::<3>(panel, blocks, turn, sums),
         }
+    }
+
+    /// Currents of tile `tile` from the sums of the span that it belongs to.
+    pub(super) fn currents_of_blocks(
+        &self,
+        matrices: &Matrices,
+        tile: usize,
+        sums: &Corners,
+        currents: &mut Membranes,
+    ) {
+        let (scale, bias) = self.worth(tile);
+        let of_span = tile % (self.span() / TILE);
+        matrices.currents(sums, (of_span, self.digits), &scale, &bias, currents);
     }
 }
 

@@ -6,20 +6,26 @@
 
 use std::marker::PhantomData;
 
-use super::{Sums, TILE};
+use super::{Membranes, Sums, TILE};
 use crate::packed::{
     isa::Isa,
     layout::{GROUP, LANES, SPREAD},
 };
 
 /// Output channels of a block of weights.
-pub(in crate::packed) const SPAN: usize = 16;
+pub(in crate::packed) const CHANNELS: usize = 16;
 
 /// Groups of a block of weights; panels hold whole blocks.
 pub(in crate::packed) const DEPTH: usize = 16;
 
 /// The weights of one register, `[channel][group][4]`.
-pub(in crate::packed) type Block = [[[i8; GROUP]; DEPTH]; SPAN];
+pub(in crate::packed) type Block = [[[i8; GROUP]; DEPTH]; CHANNELS];
+
+/// Most blocks that meet a panel at once.
+pub(in crate::packed) const MOST: usize = 3;
+
+/// Sums of as many blocks, `[block][channel][row]`.
+pub(in crate::packed) type Corners = [[[i32; LANES]; CHANNELS]; MOST];
 
 /// Rows that a register of sums holds.
 const ROWS: usize = 16;
@@ -39,29 +45,51 @@ impl Matrices {
         })
     }
 
-    /// Sets `sums[channel][row]` to
-    /// `sum over g, d, i of panel[g][row][i] blocks[g / 16][d][channel][g % 16][i] 256^d`.
+    /// Sets `sums[b][channel][row]` to
+    /// `sum over g, i of panel[g][row][i] blocks[g / 16][b][channel][g % 16][i]`.
     ///
-    /// `panel` is `[groups][64][4]`, `blocks` `[groups / 16][D]`, signed byte digits, the lowest
-    /// first. Exact in wrapping 32-bit arithmetic. `turn` says how often these blocks were used:
-    /// a part of those behind them in memory is fetched each time.
+    /// `panel` is `[groups][64][4]`, `blocks` `[groups / 16][B]`, `B` 2 or 3. Exact in wrapping
+    /// 32-bit arithmetic. `turn` says how often these blocks were used: a part of those behind them
+    /// in memory is fetched each time.
     ///
     /// # Panics
     /// If the lengths do not fit each other.
-    pub(in crate::packed) fn multiply<const D: usize>(
+    pub(in crate::packed) fn multiply<const B: usize>(
         &self,
         panel: &[[u8; GROUP]],
         blocks: &[Block],
         turn: usize,
-        sums: &mut [Sums; SPAN / TILE],
+        sums: &mut Corners,
     ) {
+        const { assert!(B == 2 || B == 3) };
         assert!(panel.len().is_multiple_of(DEPTH * LANES));
-        assert_eq!(panel.len() / (DEPTH * LANES) * D, blocks.len(), "weights for every group");
+        assert_eq!(panel.len() / (DEPTH * LANES) * B, blocks.len(), "weights for every group");
         if panel.is_empty() {
-            *sums = [[[0; LANES]; TILE]; SPAN / TILE];
+            *sums = [[[0; LANES]; CHANNELS]; MOST];
         } else {
-            registers::multiply::<D>(panel, blocks, turn, sums);
+            registers::multiply::<B>(panel, blocks, turn, sums);
         }
+    }
+
+    /// The currents of tile `tile` of the channels of `sums`, scaled and shifted as
+    /// [`scale_sums`](super::scale_sums) does. With several `digits` each block of sums is worth
+    /// 256 times the one before; with one the blocks are channels side by side.
+    pub(in crate::packed) fn currents(
+        &self,
+        sums: &Corners,
+        (tile, digits): (usize, usize),
+        by: &[f32; TILE],
+        bias: &[f32; TILE],
+        currents: &mut Membranes,
+    ) {
+        let (block, tile) = (tile * TILE / CHANNELS, tile % (CHANNELS / TILE));
+        let of_tile = |block: usize| &sums[block].as_chunks::<TILE>().0[tile];
+        let digits = match digits {
+            1 => &[of_tile(block)][..],
+            2 => &[of_tile(0), of_tile(1)],
+            _ => &[of_tile(0), of_tile(1), of_tile(2)],
+        };
+        registers::currents(digits, by, bias, currents);
     }
 
     /// Makes bytes of spikes: 0 or 1 a channel.
@@ -87,18 +115,35 @@ impl Drop for Matrices {
 
 /// The obvious form.
 #[cfg(any(test, not(target_arch = "x86_64")))]
-fn plain<const D: usize>(panel: &[[u8; GROUP]], blocks: &[Block], sums: &mut [Sums; SPAN / TILE]) {
-    *sums = [[[0; LANES]; TILE]; SPAN / TILE];
-    for (g, entries) in panel.chunks_exact(LANES).enumerate() {
-        for (n, sums) in sums.as_flattened_mut().iter_mut().enumerate() {
-            for (row, x) in entries.iter().enumerate() {
-                for d in 0..D {
-                    let weights = &blocks[g / DEPTH * D + d][n][g % DEPTH];
-                    let products = x.iter().zip(weights);
-                    let sum: i32 = products.map(|(&x, &w)| i32::from(x) * i32::from(w)).sum();
-                    sums[row] = sums[row].wrapping_add(sum.wrapping_shl(8 * d as u32));
+fn plain<const B: usize>(panel: &[[u8; GROUP]], blocks: &[Block], sums: &mut Corners) {
+    for (b, sums) in sums.iter_mut().enumerate().take(B) {
+        *sums = [[0; LANES]; CHANNELS];
+        for (g, entries) in panel.chunks_exact(LANES).enumerate() {
+            let block = &blocks[g / DEPTH * B + b];
+            for (sums, weights) in sums.iter_mut().zip(block) {
+                for (sum, x) in sums.iter_mut().zip(entries) {
+                    let products = x.iter().zip(&weights[g % DEPTH]);
+                    let products = products.map(|(&x, &w)| i32::from(x) * i32::from(w));
+                    *sum = sum.wrapping_add(products.sum());
                 }
             }
+        }
+    }
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn plain_currents(
+    digits: &[&Sums],
+    by: &[f32; TILE],
+    bias: &[f32; TILE],
+    currents: &mut Membranes,
+) {
+    for n in 0..TILE {
+        for i in 0..LANES {
+            let digits = digits.iter().zip(0..);
+            let sum = digits
+                .fold(0i32, |sum, (digit, d)| sum.wrapping_add(digit[n][i].wrapping_shl(8 * d)));
+            currents[n][i] = sum as f32 * by[n] + bias[n];
         }
     }
 }
@@ -156,129 +201,84 @@ mod registers {
         unsafe { asm!("tilerelease", options(nostack, nomem)) };
     }
 
-    /// Rows of one register of sums, as they are stored.
-    #[repr(align(64))]
-    struct Corner([[i32; ROWS]; SPAN]);
-
-    pub(super) fn multiply<const D: usize>(
+    pub(super) fn multiply<const B: usize>(
         panel: &[[u8; GROUP]],
         blocks: &[Block],
         turn: usize,
-        sums: &mut [Sums; SPAN / TILE],
+        sums: &mut Corners,
     ) {
         let chunks = panel.len() / (DEPTH * LANES);
-        // What follows these blocks in memory, a quarter at a time.
-        let ahead = size_of_val(blocks) + turn % 4 * size_of::<Block>() / 4;
-        let sums = sums.as_flattened_mut();
-        if D == 1 {
-            // SAFETY: lengths were checked; `chunks` is not 0.
-            unsafe { one(panel, blocks, chunks, ahead, sums) };
-            return;
-        }
         for half in 0..2 {
-            let mut corners = [const { [const { Corner([[0; ROWS]; SPAN]) }; 2] }; D];
-            let first = &panel[half * 2 * ROWS..];
-            let ahead = ahead + half * 128;
-            // SAFETY: lengths were checked; rows 32 to 63 of the last group end with the panel.
+            // What follows these blocks in memory, two of sixteen lines at a time.
+            let line = (2 * turn + half) % 8 * 128;
+            let ahead = size_of_val(blocks) + line;
+            let panel = &panel[half * 2 * ROWS..];
+            let sums = &mut sums.as_flattened_mut().as_flattened_mut()[half * 2 * ROWS..];
+            // SAFETY: lengths were checked, `chunks` is not 0; rows 32 to 63 of the last group end
+            // with the panel, those of the last channel with the sums.
             unsafe {
-                if D == 2 {
-                    two(first, blocks, chunks, ahead, corners.as_flattened_mut());
+                if B == 2 {
+                    two(panel, blocks, chunks, ahead, sums);
                 } else {
-                    three(first, blocks, chunks, ahead, corners.as_flattened_mut());
-                }
-            }
-            // SAFETY: AMX is only seen on top of AVX-512.
-            unsafe { add::<D>(&corners, half, sums) };
-        }
-    }
-
-    /// Sums of digits.
-    #[target_feature(enable = "avx512f")]
-    #[allow(clippy::needless_range_loop)] // one index into several arrays
-    fn add<const D: usize>(corners: &[[Corner; 2]; D], half: usize, sums: &mut [[i32; LANES]]) {
-        for n in 0..SPAN {
-            for part in 0..2 {
-                // SAFETY: sixteen numbers each.
-                unsafe {
-                    let load = |d: usize| _mm512_load_si512(corners[d][part].0[n].as_ptr().cast());
-                    let mut sum = _mm512_add_epi32(load(0), _mm512_slli_epi32::<8>(load(1)));
-                    if D == 3 {
-                        sum = _mm512_add_epi32(sum, _mm512_slli_epi32::<16>(load(2)));
-                    }
-                    let rows = &mut sums[n][(2 * half + part) * ROWS..][..ROWS];
-                    _mm512_storeu_si512(rows.as_mut_ptr().cast(), sum);
+                    three(panel, blocks, chunks, ahead, sums);
                 }
             }
         }
     }
 
-    /// One digit, 64 rows.
-    ///
-    /// # Safety
-    /// `panel` is `[chunks][16][64]`, `blocks` `[chunks]`, `sums` has 16 channels, `chunks` is not
-    /// 0; the registers are configured.
-    // SAFETY: callers keep what is said under `# Safety`.
-    unsafe fn one(
-        panel: &[[u8; GROUP]],
-        blocks: &[Block],
-        chunks: usize,
-        ahead: usize,
-        sums: &mut [[i32; LANES]],
+    pub(super) fn currents(
+        digits: &[&Sums],
+        by: &[f32; TILE],
+        bias: &[f32; TILE],
+        currents: &mut Membranes,
     ) {
-        // SAFETY: reads 16 groups of the panel and one block a turn; writes all sums.
-        unsafe {
-            asm!(
-                "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
-                "2:",
-                "tileloadd tmm4, [{w} + {line}*1]",
-                "tileloadd tmm5, [{x} + {group}*1]",
-                "prefetcht1 [{w} + {ahead}]",
-                "tdpbsud tmm0, tmm4, tmm5",
-                "tileloadd tmm6, [{x} + {group}*1 + 64]",
-                "prefetcht1 [{w} + {ahead} + 64]",
-                "tdpbsud tmm1, tmm4, tmm6",
-                "tileloadd tmm7, [{x} + {group}*1 + 128]",
-                "prefetcht1 [{w} + {ahead} + 128]",
-                "tdpbsud tmm2, tmm4, tmm7",
-                "tileloadd tmm5, [{x} + {group}*1 + 192]",
-                "prefetcht1 [{w} + {ahead} + 192]",
-                "tdpbsud tmm3, tmm4, tmm5",
-                "add {w}, 1024",
-                "add {x}, 4096",
-                "dec {chunks}",
-                "jnz 2b",
-                "tilestored [{sums} + {group}*1], tmm0",
-                "tilestored [{sums} + {group}*1 + 64], tmm1",
-                "tilestored [{sums} + {group}*1 + 128], tmm2",
-                "tilestored [{sums} + {group}*1 + 192], tmm3",
-                w = inout(reg) blocks.as_ptr() => _,
-                x = inout(reg) panel.as_ptr() => _,
-                chunks = inout(reg) chunks => _,
-                ahead = in(reg) ahead,
-                line = in(reg) 64usize,
-                group = in(reg) 256usize,
-                sums = in(reg) sums.as_mut_ptr(),
-                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                options(nostack),
-            );
+        // SAFETY: AMX is only seen on top of AVX-512.
+        unsafe { currents_avx512(digits, by, bias, currents) };
+    }
+
+    #[target_feature(enable = "avx512f")]
+    fn currents_avx512(
+        digits: &[&Sums],
+        by: &[f32; TILE],
+        bias: &[f32; TILE],
+        currents: &mut Membranes,
+    ) {
+        for n in 0..TILE {
+            let (by, bias) = (_mm512_set1_ps(by[n]), _mm512_set1_ps(bias[n]));
+            for (i, current) in currents[n].as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
+                // SAFETY: sixteen numbers each.
+                let load = |digit: &Sums| unsafe {
+                    _mm512_loadu_si512(digit[n][i * ROWS..][..ROWS].as_ptr().cast())
+                };
+                let mut sum = load(digits[0]);
+                if let Some(digit) = digits.get(1) {
+                    sum = _mm512_add_epi32(sum, _mm512_slli_epi32::<8>(load(digit)));
+                }
+                if let Some(digit) = digits.get(2) {
+                    sum = _mm512_add_epi32(sum, _mm512_slli_epi32::<16>(load(digit)));
+                }
+                let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), by);
+                // SAFETY: sixteen numbers.
+                unsafe { _mm512_storeu_ps(current.as_mut_ptr(), _mm512_add_ps(scaled, bias)) };
+            }
         }
     }
 
-    /// Two digits, 32 rows.
+    /// Two blocks, 32 rows.
     ///
     /// # Safety
-    /// `panel` is `[chunks][16][64]` from row 0 or 32 on, `blocks` `[chunks][2]`, `corners`
-    /// `[2][2]`, `chunks` is not 0; the registers are configured.
+    /// `panel` is `[chunks][16][64]` and `sums` `[2][16][64]`, both from row 0 or 32 on; `blocks` is
+    /// `[chunks][2]`, `chunks` not 0; the registers are configured.
     // SAFETY: callers keep what is said under `# Safety`.
     unsafe fn two(
         panel: &[[u8; GROUP]],
         blocks: &[Block],
         chunks: usize,
         ahead: usize,
-        corners: &mut [Corner],
+        sums: &mut [i32],
     ) {
-        // SAFETY: reads 32 rows of 16 groups of the panel and two blocks a turn; writes all corners.
+        // SAFETY: reads 32 rows of 16 groups of the panel and two blocks a turn; writes 32 rows of the
+        // sums.
         unsafe {
             asm!(
                 "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
@@ -299,17 +299,17 @@ mod registers {
                 "add {x}, 4096",
                 "dec {chunks}",
                 "jnz 2b",
-                "tilestored [{sums} + {line}*1], tmm0",
-                "tilestored [{sums} + {line}*1 + 1024], tmm1",
-                "tilestored [{sums} + {line}*1 + 2048], tmm2",
-                "tilestored [{sums} + {line}*1 + 3072], tmm3",
+                "tilestored [{sums} + {group}*1], tmm0",
+                "tilestored [{sums} + {group}*1 + 64], tmm1",
+                "tilestored [{sums} + {group}*1 + 4096], tmm2",
+                "tilestored [{sums} + {group}*1 + 4160], tmm3",
                 w = inout(reg) blocks.as_ptr() => _,
                 x = inout(reg) panel.as_ptr() => _,
                 chunks = inout(reg) chunks => _,
                 ahead = in(reg) ahead,
                 line = in(reg) 64usize,
                 group = in(reg) 256usize,
-                sums = in(reg) corners.as_mut_ptr(),
+                sums = in(reg) sums.as_mut_ptr(),
                 out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                 out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                 options(nostack),
@@ -317,20 +317,20 @@ mod registers {
         }
     }
 
-    /// Three digits, 32 rows.
+    /// Three blocks, 32 rows.
     ///
     /// # Safety
-    /// As [`two`], but `blocks` is `[chunks][3]` and `corners` `[3][2]`.
+    /// As [`two`], but `blocks` is `[chunks][3]` and `sums` `[3][16][64]`.
     // SAFETY: callers keep what is said under `# Safety`.
     unsafe fn three(
         panel: &[[u8; GROUP]],
         blocks: &[Block],
         chunks: usize,
         ahead: usize,
-        corners: &mut [Corner],
+        sums: &mut [i32],
     ) {
-        // SAFETY: reads 32 rows of 16 groups of the panel and three blocks a turn; writes all
-        // corners.
+        // SAFETY: reads 32 rows of 16 groups of the panel and three blocks a turn; writes 32
+        // rows of the sums.
         unsafe {
             asm!(
                 "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
@@ -359,19 +359,19 @@ mod registers {
                 "add {x}, 4096",
                 "dec {chunks}",
                 "jnz 2b",
-                "tilestored [{sums} + {line}*1], tmm0",
-                "tilestored [{sums} + {line}*1 + 1024], tmm1",
-                "tilestored [{sums} + {line}*1 + 2048], tmm2",
-                "tilestored [{sums} + {line}*1 + 3072], tmm3",
-                "tilestored [{sums} + {line}*1 + 4096], tmm4",
-                "tilestored [{sums} + {line}*1 + 5120], tmm5",
+                "tilestored [{sums} + {group}*1], tmm0",
+                "tilestored [{sums} + {group}*1 + 64], tmm1",
+                "tilestored [{sums} + {group}*1 + 4096], tmm2",
+                "tilestored [{sums} + {group}*1 + 4160], tmm3",
+                "tilestored [{sums} + {group}*1 + 8192], tmm4",
+                "tilestored [{sums} + {group}*1 + 8256], tmm5",
                 w = inout(reg) blocks.as_ptr() => _,
                 x = inout(reg) panel.as_ptr() => _,
                 chunks = inout(reg) chunks => _,
                 ahead = in(reg) ahead,
                 line = in(reg) 64usize,
                 group = in(reg) 256usize,
-                sums = in(reg) corners.as_mut_ptr(),
+                sums = in(reg) sums.as_mut_ptr(),
                 out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                 out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                 options(nostack),
@@ -431,13 +431,22 @@ mod registers {
     pub(super) fn configure() {}
     pub(super) fn release() {}
 
-    pub(super) fn multiply<const D: usize>(
+    pub(super) fn multiply<const B: usize>(
         panel: &[[u8; GROUP]],
         blocks: &[Block],
         _: usize,
-        sums: &mut [Sums; SPAN / TILE],
+        sums: &mut Corners,
     ) {
-        plain::<D>(panel, blocks, sums);
+        plain::<B>(panel, blocks, sums);
+    }
+
+    pub(super) fn currents(
+        digits: &[&Sums],
+        by: &[f32; TILE],
+        bias: &[f32; TILE],
+        currents: &mut Membranes,
+    ) {
+        plain_currents(digits, by, bias, currents);
     }
 
     pub(super) fn spread(nibbles: &[u8], bytes: &mut [[u8; GROUP]]) {
@@ -455,28 +464,30 @@ mod tests {
 
     use super::*;
 
-    fn as_the_obvious_form<const D: usize>(panel: &[u8], weights: &[i8]) {
+    fn as_the_obvious_form<const B: usize>(panel: &[u8], weights: &[i8]) {
         let Some(matrices) = Isa::all().into_iter().find_map(Matrices::new) else {
             println!("skipped: this CPU has no AMX");
             return;
         };
         let (panel, _) = panel.as_chunks::<GROUP>();
-        let blocks: Vec<Block> = weights
-            .chunks_exact(SPAN * DEPTH * GROUP)
-            .map(|block| {
-                let at = |n: usize, g: usize, i: usize| block[(n * DEPTH + g) * GROUP + i];
-                std::array::from_fn(|n| {
-                    std::array::from_fn(|g| std::array::from_fn(|i| at(n, g, i)))
-                })
-            })
-            .collect();
-        let blocks = &blocks[..panel.len() / (DEPTH * LANES) * D];
-        let mut expected = [[[9; LANES]; TILE]; SPAN / TILE];
+        let (blocks, _) = weights.as_chunks::<GROUP>().0.as_chunks::<DEPTH>().0.as_chunks();
+        let blocks = &blocks[..panel.len() / (DEPTH * LANES) * B];
+        let mut expected = [[[9; LANES]; CHANNELS]; MOST];
         let mut found = expected;
-        plain::<D>(panel, blocks, &mut expected);
+        plain::<B>(panel, blocks, &mut expected);
         for turn in 0..2 {
-            matrices.multiply::<D>(panel, blocks, turn, &mut found);
-            assert_eq!(found, expected, "{D} digits");
+            matrices.multiply::<B>(panel, blocks, turn, &mut found);
+            assert_eq!(found[..B], expected[..B], "{B} blocks");
+        }
+        for (tile, digits) in [(3, 1), (6, 1), (2, 2), (1, 3)].into_iter().filter(|x| x.1 <= B) {
+            let (by, bias) = ([0.5, 2.0, -3.0, 1e-6], [1.0, -1.0, 0.25, 0.0]);
+            let (mut scaled, mut defined) = ([[0.0; LANES]; TILE], [[0.0; LANES]; TILE]);
+            matrices.currents(&found, (tile, digits), &by, &bias, &mut scaled);
+            let side_by_side = found.as_flattened().as_chunks::<TILE>().0;
+            let parts: Vec<&Sums> =
+                (0..digits).map(|d| &side_by_side[tile + d * CHANNELS / TILE]).collect();
+            plain_currents(&parts, &by, &bias, &mut defined);
+            assert_eq!(scaled, defined, "tile {tile}, {digits} digits");
         }
     }
 
@@ -486,10 +497,9 @@ mod tests {
         fn registers_multiply_as_the_obvious_form(
             (panel, weights) in (0usize..4).prop_flat_map(|chunks| (
                 vec(any::<u8>(), chunks * DEPTH * LANES * GROUP),
-                vec(any::<i8>(), chunks * 3 * SPAN * DEPTH * GROUP),
+                vec(any::<i8>(), chunks * MOST * CHANNELS * DEPTH * GROUP),
             )),
         ) {
-            as_the_obvious_form::<1>(&panel, &weights);
             as_the_obvious_form::<2>(&panel, &weights);
             as_the_obvious_form::<3>(&panel, &weights);
         }
@@ -510,7 +520,7 @@ mod tests {
     #[test]
     fn the_greatest_sums_wrap_alike() {
         let (panel, weights) = (vec![255; 8 * DEPTH * LANES * GROUP], vec![i8::MIN; 24 * 1024]);
-        as_the_obvious_form::<1>(&panel, &weights);
+        as_the_obvious_form::<2>(&panel, &weights);
         as_the_obvious_form::<3>(&panel, &weights);
     }
 }

@@ -19,7 +19,7 @@ pub(super) use dense::dense;
 pub(super) use dot::{Column, Weight, dot, dot_arranged};
 pub(super) use fire::{Dynamics, Exact, Membranes, Tile, fire, fire_exact, scale_sums};
 pub(super) use lut::{Table, arrange, lut};
-pub(super) use matrix::{Block, DEPTH, Matrices, SPAN};
+pub(super) use matrix::{Block, CHANNELS, Corners, DEPTH, MOST, Matrices};
 pub(super) use multiply::multiply;
 pub(super) use overlaps::overlaps;
 pub(super) use plane::plane;
