@@ -35,6 +35,8 @@ struct Margin {
     always: f64,
     /// More for each unit of activity.
     each: f64,
+    /// More activity than this adds nothing.
+    most: f64,
 }
 
 impl<'a> Fire<'a> {
@@ -51,11 +53,12 @@ impl<'a> Fire<'a> {
         let stays: f64 = (0..steps).map(|t| keep.powi(t as i32)).sum();
         let levels = neuron.threshold.abs() + neuron.rest().abs();
         let margin = |n: usize| {
-            let [error, each, magnitude] =
-                [&bounds.error, &bounds.each, &bounds.magnitude].map(|x| f64::from(x[n]));
+            let Bounds { error, each, most, magnitude } = bounds;
+            let [error, each, most, magnitude] =
+                [error, each, most, magnitude].map(|x| f64::from(x[n]));
             // |h| is at most this; each step rounds six times.
             let membrane = stays * (gain * magnitude + levels) + levels;
-            Margin { always: gain * error + 12.0 * UNIT * membrane, each: gain * each }
+            Margin { always: gain * error + 12.0 * UNIT * membrane, each: gain * each, most }
         };
         let margins = match packed.precision() {
             Precision::Exact => (0..bounds.error.len()).map(margin).collect(),
@@ -72,11 +75,14 @@ impl<'a> Fire<'a> {
         let Some(margins) = self.margins.get(tile * TILE..(tile + 1) * TILE) else {
             return vec![[-1.0; TILE]; self.steps];
         };
-        let (mut always, mut each) = (0.0, 0.0);
+        let mut errors = [0.0; TILE];
         let step = |t: usize| {
-            always = self.keep * always + 1.0;
-            each = self.keep * each + f64::from(activity.get(t).copied().unwrap_or(0.0));
-            std::array::from_fn(|n| round_up(margins[n].always * always + margins[n].each * each))
+            let activity = f64::from(activity.get(t).copied().unwrap_or(0.0));
+            for (error, margin) in errors.iter_mut().zip(margins) {
+                *error =
+                    self.keep * *error + margin.always + margin.each * activity.min(margin.most);
+            }
+            errors.map(round_up)
         };
         (0..self.steps).map(step).collect()
     }
@@ -138,7 +144,7 @@ impl Sink for Fused<'_> {
     type Out = u8;
     const LEN: usize = LANES;
 
-    fn asks_activity(&self) -> bool {
+    fn certifies(&self) -> bool {
         !self.fire.margins.is_empty()
     }
 

@@ -7,6 +7,7 @@
 //! - Spikes meet weights by table lookup: four spikes of a row are a nibble
 //!   that selects one of sixteen precomputed sums, for 64 rows at once.
 //! - Counts of few bits are looked up bit by bit; others meet weights as integers.
+//! - Where the CPU has matrix registers (AMX), spikes and counts meet weights there, as bytes.
 //! - Real numbers, such as an image, meet weights in 64-bit floats.
 //! - Tables and weights have so many bytes as the [`Precision`] says. In
 //!   [`Precision::Exact`] every one comes with a bound on its error; a neuron
@@ -25,6 +26,7 @@ mod image;
 mod isa;
 mod kernel;
 mod layout;
+mod matrices;
 mod panel;
 mod product;
 mod real;

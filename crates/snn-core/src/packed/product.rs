@@ -7,11 +7,9 @@ use rayon::prelude::*;
 
 use super::{
     isa::{Isa, Level},
-    kernel::{
-        self, CHANNELS, Column, Corners, DEPTH, MOST, Matrices, Membranes, Sums, TILE, Weight,
-        scale_sums,
-    },
+    kernel::{self, Column, Membranes, Sums, TILE, Weight, scale_sums},
     layout::{CountForm, Counts, GROUP, Geometry, LANES, Spikes},
+    matrices,
     panel::{Entry, Packer},
     real::Real,
     synapse::PackedSynapse,
@@ -76,8 +74,8 @@ pub(super) trait Sink: Sync {
     /// Length of what one step of one tile writes.
     const LEN: usize;
 
-    /// Whether it reads the activity of the input.
-    fn asks_activity(&self) -> bool;
+    /// Whether it reads the activity of the input and may ask for exact currents.
+    fn certifies(&self) -> bool;
 
     /// Takes the currents at `place` and writes all steps of it.
     fn take(&self, place: Place, currents: Currents<'_>, out: &mut [Self::Out]);
@@ -114,7 +112,7 @@ pub(super) fn run<S: Sink>(
 ) {
     let product = product(isa, synapse, input, digits);
     if isa.tiles() {
-        return spans(isa, synapse, input, product, to, sink, out);
+        return matrices::run(isa, synapse, input, product, to, sink, out);
     }
     match input {
         Source::Spikes(spikes) | Source::Counts(Counts { form: CountForm::Bits(spikes), .. }) => {
@@ -312,17 +310,14 @@ fn tiles<E: Factor, S: Sink>(
 ) {
     let (steps, tiles, unit) = (to.steps, to.groups(), synapse.parts.unit());
     let (piece, len) = (steps * S::LEN, packers[0].len());
-    let threads = rayon::current_num_threads();
-    // Enough tasks that a busy core does not stall the rest, each large enough to pay for a panel.
-    let wanted = (4 * threads).div_ceil(to.blocks().max(1));
-    let share = tiles.div_ceil(wanted).max(4).min(tiles.max(1));
+    let share = share(to, 4);
     let scratch = || {
         let panels = packers.iter().map(|_| Vec::new()).collect();
         let currents = vec![[[0.0; LANES]; TILE]; steps];
         let activity = vec![0.0; steps];
         Mutex::new(Scratch { block: usize::MAX, panels, activity, sums: Vec::new(), currents })
     };
-    let scratches: Vec<_> = (0..threads).map(|_| scratch()).collect();
+    let scratches: Vec<_> = (0..rayon::current_num_threads()).map(|_| scratch()).collect();
     let parts = out.par_chunks_mut(tiles * piece).enumerate().flat_map(|(block, out)| {
         let parts = out.par_chunks_mut(share * piece).enumerate();
         parts.map(move |(part, out)| (block, part * share, out))
@@ -335,7 +330,7 @@ fn tiles<E: Factor, S: Sink>(
             activity.fill(0.0);
             for (bit, (packer, panels)) in (0..).zip(packers.iter().zip(&mut *panels)) {
                 packer.pack(block, panels);
-                let asked = if sink.asks_activity() { steps } else { 0 };
+                let asked = if sink.certifies() { steps } else { 0 };
                 for (activity, panel) in
                     activity.iter_mut().zip(panels.chunks_exact(len)).take(asked)
                 {
@@ -378,102 +373,11 @@ fn tiles<E: Factor, S: Sink>(
     });
 }
 
-/// Runs `sink` over all tiles, several at once in matrix registers, from bytes.
-fn spans<S: Sink>(
-    isa: Isa,
-    synapse: &PackedSynapse,
-    input: &Source,
-    product: &Product,
-    to: &Geometry,
-    sink: &S,
-    out: &mut [S::Out],
-) {
-    struct Scratch {
-        block: usize,
-        nibbles: Vec<u8>,
-        panels: Vec<[u8; GROUP]>,
-        activity: Vec<f32>,
-        sums: Vec<Corners>,
-        currents: Vec<Membranes>,
-    }
-    enum Either<'a> {
-        Nibbles(Packer<'a, u8>),
-        Bytes(Packer<'a, [u8; GROUP]>),
-    }
-    let packer = match input {
-        Source::Spikes(Spikes { geometry, nibbles })
-        | Source::Counts(Counts { form: CountForm::Bits(Spikes { geometry, nibbles }), .. }) => {
-            Either::Nibbles(Packer::new(synapse.map(), nibbles, geometry).in_whole(DEPTH))
-        }
-        Source::Counts(Counts { form: CountForm::Bytes { geometry, bytes }, .. }) => {
-            Either::Bytes(Packer::new(synapse.map(), bytes, geometry).in_whole(DEPTH))
-        }
-        _ => unreachable!("only spikes and counts up to 255 have kernels"),
-    };
-    let len = match &packer {
-        Either::Nibbles(packer) => packer.len(),
-        Either::Bytes(packer) => packer.len(),
-    };
-    let (steps, tiles, unit) = (to.steps, to.groups(), synapse.parts.unit());
-    let (piece, of_span) = (steps * S::LEN, product.span() / TILE);
-    let threads = rayon::current_num_threads();
-    let wanted = (4 * threads).div_ceil(to.blocks().max(1));
-    let share = tiles.div_ceil(wanted).next_multiple_of(of_span).min(tiles.max(1));
-    let scratch = || {
-        Mutex::new(Scratch {
-            block: usize::MAX,
-            nibbles: Vec::new(),
-            panels: Vec::new(),
-            activity: vec![0.0; steps],
-            sums: vec![[[[0; LANES]; CHANNELS]; MOST]; steps],
-            currents: vec![[[0.0; LANES]; TILE]; steps],
-        })
-    };
-    let scratches: Vec<_> = (0..threads).map(|_| scratch()).collect();
-    let parts = out.par_chunks_mut(tiles * piece).enumerate().flat_map(|(block, out)| {
-        let parts = out.par_chunks_mut(share * piece).enumerate();
-        parts.map(move |(part, out)| (block, part * share, out))
-    });
-    parts.for_each(|(block, first, out)| {
-        let own = &scratches[rayon::current_thread_index().unwrap_or(0)];
-        let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
-        let Scratch { block: packed, nibbles, panels, activity, sums, currents } = &mut *own;
-        let Some(matrices) = Matrices::new(isa) else { unreachable!("only called with AMX") };
-        if *packed != block {
-            match &packer {
-                Either::Nibbles(packer) => {
-                    packer.pack(block, nibbles);
-                    panels.resize(nibbles.len(), [0; GROUP]);
-                    matrices.spread(nibbles, panels);
-                }
-                Either::Bytes(packer) => packer.pack(block, panels),
-            }
-            let asked = if sink.asks_activity() { steps } else { 0 };
-            for (activity, panel) in activity.iter_mut().zip(panels.chunks_exact(len)).take(asked) {
-                *activity = matrices.activity(panel) as f32;
-            }
-            *packed = block;
-        }
-        for (tile, out) in (first..).step_by(of_span).zip(out.chunks_mut(of_span * piece)) {
-            for (t, (panel, sums)) in panels.chunks_exact(len).zip(&mut *sums).enumerate() {
-                product.by_blocks(&matrices, tile / of_span, (panel, t), sums);
-            }
-            for (i, out) in out.chunks_exact_mut(piece).enumerate() {
-                let tile = tile + i;
-                for (sums, currents) in sums.iter().zip(&mut *currents) {
-                    product.currents_of_blocks(&matrices, tile, sums, currents);
-                }
-                let exact = |lane: usize, n: usize| -> Vec<f64> {
-                    let current = |panel: &[[u8; GROUP]]| {
-                        synapse.exact().of_panels(isa, tile * TILE + n, lane, unit, &[panel])
-                    };
-                    panels.chunks_exact(len).map(current).collect()
-                };
-                let currents = Currents { values: currents, activity, exact: &exact };
-                sink.take(Place { block, tile }, currents, out);
-            }
-        }
-    });
+/// Tiles of a task, whole `spans` of them: enough tasks that a busy core does not stall the rest,
+/// each large enough to pay for a panel.
+pub(super) fn share(to: &Geometry, span: usize) -> usize {
+    let wanted = (4 * rayon::current_num_threads()).div_ceil(to.blocks().max(1));
+    to.groups().div_ceil(wanted).next_multiple_of(span).min(to.groups().max(1))
 }
 
 impl Counts {

@@ -68,7 +68,7 @@ impl Sink for Store<'_> {
     type Out = f32;
     const LEN: usize = TILE * LANES;
 
-    fn asks_activity(&self) -> bool {
+    fn certifies(&self) -> bool {
         false
     }
 
@@ -136,6 +136,7 @@ fn sum_bounds(a: &Bounds, b: &Bounds) -> Bounds {
     let error = |(e, m): (&f64, &f64)| round_up(e + 2.0 * UNIT * m);
     Bounds {
         each: vec![0.0; errors.len()],
+        most: vec![0.0; errors.len()],
         error: errors.iter().zip(&magnitudes).map(error).collect(),
         magnitude: magnitudes.iter().map(|m| round_up(*m)).collect(),
     }
@@ -156,7 +157,8 @@ fn from_exact(x: &Real) -> Rough {
     let step = geometry.rows * geometry.channels;
     let values =
         by_tiles(&geometry, |t, row, c| exact[t * step + row * geometry.channels + c] as f32);
-    Rough { geometry, values, bounds: Bounds { each: vec![0.0; error.len()], error, magnitude } }
+    let none = vec![0.0; error.len()];
+    Rough { geometry, values, bounds: Bounds { each: none.clone(), most: none, error, magnitude } }
 }
 
 /// Lays out the numbers that `value` gives for a step, row and channel.

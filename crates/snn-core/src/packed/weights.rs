@@ -151,18 +151,20 @@ impl Product {
             let sum = f64::from(max) * (total / greatest + width as f64 / most);
             let levels = most.min(f64::from(i32::MAX) / sum).floor();
             let scale = if greatest > 0.0 { greatest / levels } else { 1.0 };
-            let (mut error, mut each) = (0.0, 0f64);
+            let (mut above, mut below, mut each) = (0.0, 0.0, 0f64);
             for (k, w) in row.iter().enumerate() {
                 let mut level = (w / scale).round_ties_even() as i32;
-                let off = (f64::from(level) * scale - w).abs();
-                (error, each) = (error + off, off.max(each));
+                let off = f64::from(level) * scale - w;
+                each = each.max(off.abs());
+                *(if off > 0.0 { &mut above } else { &mut below }) += off.abs();
                 for d in 0..self.digits {
                     let digit = level as u8 as i8; // the lowest byte as a signed digit
                     put(n, k, d, digit);
                     level = (level - i32::from(digit)) >> 8;
                 }
             }
-            self.set(n, 0, scale, [error, each, total]);
+            // Inputs have no sign: errors add up where weights were rounded to the same side.
+            self.set(n, 0, scale, [f64::max(above, below), each, total]);
         }
     }
 
@@ -194,7 +196,12 @@ impl Product {
         let reach = |n: usize| f64::from(max) * (self.reach[n] + self.error[n]);
         let magnitude = |n: usize| reach(n) + f64::from(self.bias[n].abs());
         let each = self.each.iter().map(|&each| round_up(each)).collect();
-        Bounds { each, ..self.bounds_of(magnitude, |_| 0.0) }
+        let most = |(&error, &each): (&f64, &f64)| match each > 0.0 {
+            true => round_up(f64::from(max) * error / each * (1.0 + 1e-9)),
+            false => 0.0,
+        };
+        let most = self.error.iter().zip(&self.each).map(most).collect();
+        Bounds { each, most, ..self.bounds_of(magnitude, |_| 0.0) }
     }
 
     /// The same for any activity, where `greatest[n]` is the greatest magnitude
@@ -214,6 +221,7 @@ impl Product {
         Bounds {
             error: outputs.clone().map(error).collect(),
             each: vec![0.0; self.error.len()],
+            most: vec![0.0; self.error.len()],
             magnitude: outputs.map(|n| round_up(magnitude(n))).collect(),
         }
     }
@@ -339,6 +347,8 @@ pub(super) struct Bounds {
     pub(super) error: Vec<f32>,
     /// More for each unit of activity of the input.
     pub(super) each: Vec<f32>,
+    /// More activity than this adds no error.
+    pub(super) most: Vec<f32>,
     /// Greatest magnitude.
     pub(super) magnitude: Vec<f32>,
 }

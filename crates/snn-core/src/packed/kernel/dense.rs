@@ -32,7 +32,12 @@ pub(in crate::packed) fn dense<const D: usize>(
         }
         // SAFETY: only `Isa::all` makes this value, after detecting AVX2; lengths were checked.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => unsafe { x86::avx2::<D>(inputs, max, weights, out) },
+        Level::Avx2 => unsafe {
+            match D {
+                1 => x86::avx2::<D, 4>(inputs, max, weights, out),
+                _ => x86::avx2::<D, 2>(inputs, max, weights, out),
+            }
+        },
         // SAFETY: only `Isa::all` makes this value, after detecting VNNI; lengths were checked.
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => unsafe {
@@ -126,15 +131,15 @@ mod x86 {
         }
     }
 
-    /// 8 rows in a register. Products of bytes are summed in 16 bits for as
+    /// 8 rows in a register, `N` channels at a time. Products of bytes are summed in 16 bits for as
     /// many groups as cannot overflow, then in 32.
     ///
     /// # Safety
     /// The CPU has AVX2; lengths as for [`avx512`]; `1 <= max <= 127` or all
-    /// inputs are zero.
+    /// inputs are zero; `N` divides `TILE`.
     #[target_feature(enable = "avx2")]
     // SAFETY: callers keep what is said under `# Safety`.
-    pub(super) unsafe fn avx2<const D: usize>(
+    pub(super) unsafe fn avx2<const D: usize, const N: usize>(
         inputs: &[[u8; GROUP]],
         max: u8,
         weights: &[[i8; GROUP]],
@@ -145,14 +150,13 @@ mod x86 {
         let safe = (i16::MAX as usize / (2 * 128 * usize::from(max.max(1)))).max(1);
         let ones = _mm256_set1_epi16(1);
         const ROWS: usize = 2;
-        const PAIR: usize = 2;
         for part in 0..LANES / (8 * ROWS) {
-            for first in (0..TILE).step_by(PAIR) {
-                let mut sums = [[[_mm256_setzero_si256(); ROWS]; D]; PAIR];
+            for first in (0..TILE).step_by(N) {
+                let mut sums = [[[_mm256_setzero_si256(); ROWS]; D]; N];
                 let mut g = 0;
                 while g < groups {
                     let end = (g + safe).min(groups);
-                    let mut short = [[[_mm256_setzero_si256(); ROWS]; D]; PAIR];
+                    let mut short = [[[_mm256_setzero_si256(); ROWS]; D]; N];
                     while g < end {
                         let mut x = [_mm256_setzero_si256(); ROWS];
                         for (r, x) in x.iter_mut().enumerate() {
@@ -162,7 +166,7 @@ mod x86 {
                                 *x = _mm256_loadu_si256(at.cast());
                             }
                         }
-                        for n in 0..PAIR {
+                        for n in 0..N {
                             for d in 0..D {
                                 // SAFETY: one of the weights of group `g`, any alignment.
                                 let w = unsafe {
@@ -178,7 +182,7 @@ mod x86 {
                         }
                         g += 1;
                     }
-                    for n in 0..PAIR {
+                    for n in 0..N {
                         for d in 0..D {
                             for r in 0..ROWS {
                                 let wide = _mm256_madd_epi16(short[n][d][r], ones);
@@ -187,7 +191,7 @@ mod x86 {
                         }
                     }
                 }
-                for n in 0..PAIR {
+                for n in 0..N {
                     for d in 0..D {
                         for r in 0..ROWS {
                             let shift = _mm_cvtsi32_si128(8 * d as i32);

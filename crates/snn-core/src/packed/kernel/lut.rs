@@ -53,7 +53,12 @@ pub(in crate::packed) fn lut<const D: usize>(
             for (panel, tables) in chunks {
                 // SAFETY: only `Isa::all` makes this value, after detecting AVX2; lengths were
                 // checked.
-                unsafe { x86::avx2::<D>(panel, tables, bit, out) }
+                unsafe {
+                    match D {
+                        1 => x86::avx2::<D, 4>(panel, tables, bit, out),
+                        _ => x86::avx2::<D, 2>(panel, tables, bit, out),
+                    }
+                }
             }
         }
         // SAFETY: only `Isa::all` makes this value, after detecting AVX-512 VBMI and VNNI; lengths
@@ -167,49 +172,50 @@ mod x86 {
         }
     }
 
-    /// 32 rows in a register, two channels at a time: what 16 registers hold.
+    /// 32 rows in a register, `N` channels at a time: what 16 registers hold.
     ///
     /// Byte digits are summed in 16-bit lanes: `all` takes both bytes of a lane
     /// and wraps, `odd` the upper one; the lower is what they differ by.
     ///
     /// # Safety
     /// The CPU has AVX2; `panel` holds at most `CHUNK` quads and `tables`
-    /// `TILE * D` for each.
+    /// `TILE * D` for each; `N` divides `TILE`.
     #[target_feature(enable = "avx2")]
     // SAFETY: callers keep what is said under `# Safety`.
-    pub(super) unsafe fn avx2<const D: usize>(
+    pub(super) unsafe fn avx2<const D: usize, const N: usize>(
         panel: &[u8],
         tables: &[Table],
         bit: u32,
         out: &mut Sums,
     ) {
-        const PAIR: usize = 2;
         for half in 0..2 {
-            for first in (0..TILE).step_by(PAIR) {
-                let mut all = [[_mm256_setzero_si256(); D]; PAIR];
-                let mut odd = [[_mm256_setzero_si256(); D]; PAIR];
-                for g in 0..panel.len() / LANES {
-                    let (q, j) = (g / QUAD, g % QUAD);
-                    // SAFETY: group `g` is inside both slices.
-                    let (index, table) = unsafe {
-                        let index = panel.as_ptr().add(g * LANES + half * 32);
-                        let table = tables.as_ptr().add((q * TILE + first) * D);
-                        (_mm256_loadu_si256(index.cast()), table)
-                    };
-                    for n in 0..PAIR {
-                        for d in 0..D {
-                            // SAFETY: `first + n < TILE`: part `j` of a table of this quad.
-                            let digit = unsafe {
-                                let table = table.add(n * D + d).cast::<u8>();
-                                _mm_loadu_si128(table.add(16 * j).cast())
-                            };
-                            let v = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(digit), index);
-                            all[n][d] = _mm256_add_epi16(all[n][d], v);
-                            odd[n][d] = _mm256_add_epi16(odd[n][d], _mm256_srli_epi16(v, 8));
+            for first in (0..TILE).step_by(N) {
+                let mut all = [[_mm256_setzero_si256(); D]; N];
+                let mut odd = [[_mm256_setzero_si256(); D]; N];
+                for q in 0..panel.len() / (QUAD * LANES) {
+                    for j in 0..QUAD {
+                        // SAFETY: quad `q` is inside both slices.
+                        let (index, tables) = unsafe {
+                            let index = panel.as_ptr().add((q * QUAD + j) * LANES + half * 32);
+                            let tables = tables.as_ptr().add((q * TILE + first) * D);
+                            (_mm256_loadu_si256(index.cast()), tables.cast::<u8>().add(16 * j))
+                        };
+                        for n in 0..N {
+                            for d in 0..D {
+                                // SAFETY: `first + n < TILE`: part `j` of a table of this quad.
+                                let digit = unsafe {
+                                    let table = tables.add((n * D + d) * size_of::<Table>());
+                                    _mm_loadu_si128(table.cast())
+                                };
+                                let table = _mm256_broadcastsi128_si256(digit);
+                                let v = _mm256_shuffle_epi8(table, index);
+                                all[n][d] = _mm256_add_epi16(all[n][d], v);
+                                odd[n][d] = _mm256_add_epi16(odd[n][d], _mm256_srli_epi16(v, 8));
+                            }
                         }
                     }
                 }
-                for n in 0..PAIR {
+                for n in 0..N {
                     for d in 0..D {
                         let odd = odd[n][d];
                         let even = _mm256_sub_epi16(all[n][d], _mm256_slli_epi16(odd, 8));
