@@ -1,10 +1,12 @@
 //! The packed engine against the reference in 64-bit floats.
 
-use ndarray::{ArrayD, Axis, Slice};
+use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use proptest::prelude::*;
 use snn_core::{
-    Backend, Map, Neuron, Packed, Pass, Reference, Signal, Window,
+    Backend, Builder, Init, Map, Neuron, Packed, Pass, Reference, Signal, Stage, Tensor, Weights,
+    Window,
     laws::{self, CHANNELS, Layer},
+    neuron,
     packed::{Isa, Precision},
 };
 
@@ -112,6 +114,60 @@ proptest! {
         let expected = all(&Oracle::new(), &layer, window);
         prop_assert_eq!(all(&Packed::default(), &layer, window), expected);
     }
+}
+
+/// Each neuron of a layer meets its threshold at one of the rows, but for the rounding of a bias:
+/// what tables and integers cannot tell must be in doubt.
+fn on_the_edge<B: Backend>(backend: &B, inputs: usize, counts: bool, seed: u64) -> ArrayD<f64> {
+    const OUTPUTS: usize = 70;
+    let map = Map::Linear { inputs, outputs: OUTPUTS };
+    let random =
+        Layer { map, shape: vec![1, 8, inputs], neuron: Neuron::lif(2.0), percent: 0, seed };
+    // From a few active inputs to all of them.
+    let x = ArrayD::from_shape_fn(IxDyn(&[1, 8, inputs]), |i| (i[2] * 7 + i[1]) % 8 <= i[1]);
+    let levels = x.mapv(|spike| u32::from(spike) * if counts { 9 } else { 1 });
+    let neuron = Neuron { charge: neuron::Charge::Integrate, ..Neuron::lif(2.0) };
+
+    let weight = random.weights().tensors["fc.weight"].to_f32();
+    let bias = ArrayD::from_shape_fn(IxDyn(&[OUTPUTS]), |n| {
+        let row = n[0] % 8;
+        let products =
+            (0..inputs).map(|k| f64::from(weight[[n[0], k]]) * f64::from(levels[[0, row, k]]));
+        let bias = (neuron.threshold - products.sum::<f64>()) as f32;
+        [bias, bias.next_up(), bias.next_down()][n[0] % 3]
+    });
+    let mut weights = Weights::default();
+    weights.insert("fc.weight", Tensor::F32(weight));
+    weights.insert("fc.bias", Tensor::F32(bias));
+    let builder = Builder::load(backend, &weights);
+    let stage = Stage::new("fc", map).bias(Init::Normal(0.1));
+    let (synapse, lif) = (builder.synapse(stage).unwrap(), builder.neuron("lif", neuron).unwrap());
+    let mut pass = Pass::new(backend);
+    let current = match counts {
+        true => synapse.forward(&mut pass, &backend.counts(&levels)),
+        false => synapse.forward(&mut pass, &backend.spikes(&x)),
+    };
+    backend.read(lif.forward(&mut pass, &current).input())
+}
+
+#[test]
+fn what_lies_on_the_edge_is_in_doubt() {
+    let mut flipped = 0;
+    for (inputs, counts) in [(40, false), (384, false), (130, true), (700, true)] {
+        for seed in 0..4 {
+            let expected = on_the_edge(&Oracle::new(), inputs, counts, seed);
+            for isa in Isa::all() {
+                let on = |precision| {
+                    on_the_edge(&Packed::with_isa(precision, isa), inputs, counts, seed)
+                };
+                let name = isa.name();
+                assert_eq!(on(Precision::Exact), expected, "{name}, {inputs} inputs, {seed}");
+                let rough = on(Precision::I16);
+                flipped += rough.iter().zip(&expected).filter(|(a, b)| a != b).count();
+            }
+        }
+    }
+    assert!(flipped > 100, "no edge: {flipped} spikes flip without certificates");
 }
 
 #[test]

@@ -69,12 +69,11 @@ pub enum Precision {
     /// rounding of those themselves.
     #[default]
     Exact,
-    /// Currents as near as 32-bit floats bring them: three-byte tables.
+    /// Currents as near as 32-bit floats bring them: tables or weights of three bytes.
     F32,
-    /// Weights of 16 bits: two-byte tables. A spike in a few ten thousand may
-    /// flip.
+    /// Tables or weights of two bytes. A spike in a few ten thousand may flip.
     I16,
-    /// Weights of 8 bits: one-byte tables. A spike in a few hundred may flip.
+    /// Tables or weights of one byte. A spike in a few hundred may flip.
     I8,
 }
 
