@@ -14,10 +14,13 @@
 //!   whose membrane comes nearer to its threshold than the bound is worked out
 //!   again in 64-bit floats. Every spike is then that of the network in 64-bit
 //!   floats.
+//! - Integer neurons and masked time-to-first-spike codes round currents to
+//!   levels, which are small counts; they are certified in the same way, near
+//!   the borders of two levels.
 //! - Work is claimed in tiles of rows and channels; the result does not depend
 //!   on the number of threads.
 //!
-//! What has no kernel (grouped convolutions, integer neurons) is computed as the
+//! What has no kernel (grouped convolutions) is computed as the
 //! [`Reference`] does, in 64-bit floats.
 
 mod attention;
@@ -26,6 +29,7 @@ mod image;
 mod isa;
 mod kernel;
 mod layout;
+mod levels;
 mod matrices;
 mod panel;
 mod product;
@@ -45,6 +49,7 @@ pub use real::Real;
 pub use synapse::PackedSynapse;
 
 use layout::CountForm;
+use levels::Staircase;
 use product::Source;
 use real::Kind;
 
@@ -285,10 +290,16 @@ impl Backend for Packed {
     }
 
     fn quantize(&self, neuron: &IntegerNeuron, x: &Real) -> Counts {
-        Counts::pack(&ORACLE.quantize(neuron, x.exact()))
+        levels::levels(self, x, Staircase::Neuron(neuron))
+            .unwrap_or_else(|| Counts::pack(&ORACLE.quantize(neuron, x.exact())))
     }
 
     fn code(&self, coder: &MaskedTtfs, x: &Real, mode: Mode) -> (Counts, Spikes) {
+        if let Some(levels) = levels::levels(self, x, Staircase::Code(coder))
+            && let Some(spikes) = levels::spikes(&levels, coder)
+        {
+            return (levels, spikes);
+        }
         let (levels, spikes) = ORACLE.code(coder, x.exact(), mode);
         (Counts::pack(&levels), Spikes::pack(&spikes))
     }

@@ -141,7 +141,8 @@ pub(super) fn run<S: Sink>(
 /// Bits of counts up to `max`, if looking up bit after bit is no slower than
 /// multiplying.
 fn planes(isa: Isa, max: u32, digits: usize) -> Option<u32> {
-    let bits = u32::BITS - max.leading_zeros();
+    // Silence is a plane too.
+    let bits = (u32::BITS - max.leading_zeros()).max(1);
     let most = match isa.level() {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => PLANES,

@@ -13,6 +13,7 @@ mod matrix;
 mod multiply;
 mod overlaps;
 mod plane;
+mod quantize;
 mod rows;
 
 pub(super) use dense::dense;
@@ -23,6 +24,7 @@ pub(super) use matrix::{Block, CHANNELS, Corners, DEPTH, MOST, Matrices};
 pub(super) use multiply::multiply;
 pub(super) use overlaps::overlaps;
 pub(super) use plane::plane;
+pub(super) use quantize::{Stairs, quantize};
 pub(super) use rows::{Number, Rows, fire_rows};
 
 use super::layout::LANES;

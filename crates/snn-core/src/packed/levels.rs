@@ -1,0 +1,225 @@
+//! Levels: currents quantised to small counts, certified as spikes are.
+
+use rayon::prelude::*;
+
+use super::{
+    Packed, Precision,
+    kernel::{self, Stairs, TILE},
+    layout::{CountForm, Counts, GROUP, Geometry, LANES, Spikes},
+    product::{self, Currents, Place, Sink},
+    real::{Kind, Real},
+    rough,
+    weights::{Bounds, UNIT, round_up},
+};
+use crate::{encode::ttfs::MaskedTtfs, neuron::IntegerNeuron};
+
+/// What turns a number into a level: a staircase that never falls.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Staircase<'a> {
+    Neuron(&'a IntegerNeuron),
+    /// After the dead zone.
+    Code(&'a MaskedTtfs),
+}
+
+impl Staircase<'_> {
+    /// The greatest level.
+    const fn most(&self) -> u32 {
+        match self {
+            Self::Neuron(neuron) => neuron.levels,
+            Self::Code(code) => code.quantizer().greatest(),
+        }
+    }
+
+    /// The definition, for levels of a byte.
+    fn level(&self, x: f64) -> u8 {
+        match self {
+            Self::Neuron(neuron) => neuron.level(x) as u8,
+            Self::Code(code) => code.settled(code.quantizer().level(x)) as u8,
+        }
+    }
+
+    fn stairs(&self) -> Stairs {
+        let most = self.most() as f32;
+        match self {
+            Self::Neuron(IntegerNeuron { gain, .. }) => {
+                Stairs { gain: *gain as f32, zero: 0.0, most, mask: 0.0, zone: 0.0 }
+            }
+            Self::Code(code) => Stairs {
+                gain: (1.0 / f64::from(code.quantizer().step())) as f32,
+                zero: code.quantizer().zero_point() as f32,
+                most,
+                mask: code.mask() as f32,
+                zone: code.dead_zone() as f32,
+            },
+        }
+    }
+}
+
+/// The levels of `x`; `None` where no kernel computes it, or levels exceed a byte.
+pub(super) fn levels(packed: &Packed, x: &Real, staircase: Staircase<'_>) -> Option<Counts> {
+    if staircase.most() > u32::from(u8::MAX) {
+        return None;
+    }
+    let geometry = Geometry::new(&x.0.shape);
+    let mut bytes = vec![[0; GROUP]; geometry.len()];
+    match &x.0.kind {
+        _ if x.0.exact.get().is_some() => return None,
+        Kind::Scaled(Counts { form: CountForm::Bytes { bytes: counts, .. }, .. }, by) => {
+            let table: [u8; 256] = std::array::from_fn(|count| staircase.level(count as f64 * by));
+            let piece = geometry.steps * LANES;
+            let tiles = bytes.par_chunks_mut(piece).zip(counts.par_chunks(piece));
+            tiles.enumerate().for_each(|(i, (out, counts))| {
+                for (out, counts) in out.iter_mut().zip(counts) {
+                    *out = counts.map(|count| table[usize::from(count)]);
+                }
+                let place = Place { block: i / geometry.groups(), tile: i % geometry.groups() };
+                clear_padding(&geometry, place, out);
+            });
+        }
+        Kind::Current { synapse, input, repeats: 1 }
+            if x.0.rough.get().is_none() && product::has_kernel(synapse, input) =>
+        {
+            let (isa, digits) = (packed.isa(), packed.precision().digits());
+            let bounds = product::bounds(isa, synapse, input, digits);
+            let sink = Quantize::new(packed, staircase, &bounds, &geometry);
+            product::run(isa, synapse, input, digits, &geometry, &sink, &mut bytes);
+        }
+        _ if rough::worthwhile(x) => {
+            let rough = rough::rough(packed, x);
+            let sink = Quantize::new(packed, staircase, &rough.bounds, &geometry);
+            let piece = geometry.steps * LANES;
+            let tiles = bytes.par_chunks_mut(piece).zip(rough.values.par_chunks(piece * TILE));
+            tiles.enumerate().for_each(|(i, (out, values))| {
+                let place = Place { block: i / geometry.groups(), tile: i % geometry.groups() };
+                let (values, _) = values.as_chunks::<LANES>().0.as_chunks::<TILE>();
+                let exact = |lane: usize, n: usize| {
+                    x.exact_at(packed, place.block * LANES + lane, place.tile * TILE + n)
+                };
+                sink.take(place, Currents { values, activity: &[], exact: &exact }, out);
+            });
+        }
+        _ => return None,
+    }
+    let greatest = bytes
+        .par_chunks(64 * LANES)
+        .map(|bytes| bytes.as_flattened().iter().fold(0, |most, &level| level.max(most)));
+    let max = u32::from(greatest.max().unwrap_or(0));
+    Some(Counts { max, form: CountForm::Bytes { geometry, bytes: bytes.into() } })
+}
+
+/// Who spikes in a code: levels that are not the mask. `None` for levels that exceed a byte.
+pub(super) fn spikes(levels: &Counts, code: &MaskedTtfs) -> Option<Spikes> {
+    let CountForm::Bytes { geometry, bytes } = &levels.form else { return None };
+    let mask = u8::try_from(code.mask()).ok()?;
+    let mut nibbles = Spikes::silent(geometry);
+    let piece = geometry.steps * LANES;
+    let tiles = nibbles.par_chunks_mut(piece).zip(bytes.par_chunks(piece));
+    tiles.enumerate().for_each(|(i, (nibbles, levels))| {
+        let place = Place { block: i / geometry.groups(), tile: i % geometry.groups() };
+        let (rows, channels) = inside(geometry, place);
+        for (nibbles, levels) in nibbles.chunks_exact_mut(LANES).zip(levels.chunks_exact(LANES)) {
+            for (nibble, levels) in nibbles[..rows].iter_mut().zip(levels) {
+                let spike = |n: usize| u8::from(levels[n] != mask) << n;
+                *nibble = (spike(0) | spike(1) | spike(2) | spike(3)) & ((1 << channels) - 1);
+            }
+        }
+    });
+    Some(Spikes { geometry: geometry.clone(), nibbles: nibbles.into() })
+}
+
+/// The sink that quantises.
+struct Quantize<'a> {
+    packed: &'a Packed,
+    staircase: Staircase<'a>,
+    stairs: Stairs,
+    to: &'a Geometry,
+    /// How near the border of two levels is too near to trust, in steps; how much nearer for each
+    /// unit of activity, and up to how many: `[channels]` in whole tiles; nothing where nothing is
+    /// in doubt.
+    margins: Vec<[f64; 3]>,
+}
+
+impl<'a> Quantize<'a> {
+    fn new(
+        packed: &'a Packed,
+        staircase: Staircase<'a>,
+        bounds: &Bounds,
+        to: &'a Geometry,
+    ) -> Self {
+        let stairs = staircase.stairs();
+        let gain = f64::from(stairs.gain).abs() * (1.0 + 2.0 * UNIT);
+        // Numbers beyond the ends are in no doubt, so those that are have no more steps than this.
+        let steps = f64::from(stairs.most) + f64::from(stairs.zero).abs() + 2.0;
+        let margin = |n: usize| {
+            let [error, each, most] =
+                [&bounds.error, &bounds.each, &bounds.most].map(|x| f64::from(x[n]));
+            // The gain and the product with it are rounded.
+            [gain * error + 4.0 * UNIT * steps, gain * each, most]
+        };
+        let margins = match packed.precision() {
+            Precision::Exact => (0..bounds.error.len()).map(margin).collect(),
+            _ => Vec::new(),
+        };
+        Self { packed, staircase, stairs, to, margins }
+    }
+
+    fn margins(&self, tile: usize, activity: f64) -> [f32; TILE] {
+        let Some(margins) = self.margins.get(tile * TILE..(tile + 1) * TILE) else {
+            return [-1.0; TILE];
+        };
+        std::array::from_fn(|n| {
+            let [always, each, most] = margins[n];
+            round_up(always + each * activity.min(most))
+        })
+    }
+}
+
+impl Sink for Quantize<'_> {
+    type Out = [u8; GROUP];
+    const LEN: usize = LANES;
+
+    fn certifies(&self) -> bool {
+        !self.margins.is_empty()
+    }
+
+    fn take(&self, place: Place, currents: Currents<'_>, out: &mut [[u8; GROUP]]) {
+        let Currents { values, activity, exact } = currents;
+        let mut doubt = [0; LANES];
+        let steps = values.iter().zip(out.as_chunks_mut::<LANES>().0);
+        for (t, (currents, out)) in steps.enumerate() {
+            let activity = activity.get(t).copied().map_or(0.0, f64::from);
+            let margins = self.margins(place.tile, activity);
+            kernel::quantize(self.packed.isa(), &self.stairs, currents, &margins, out, &mut doubt);
+        }
+        clear_padding(self.to, place, out);
+        let (rows, channels) = inside(self.to, place);
+        for (lane, &doubt) in doubt[..rows].iter().enumerate().filter(|(_, doubt)| **doubt != 0) {
+            for n in (0..channels).filter(|n| doubt >> n & 1 == 1) {
+                for (out, x) in out.chunks_exact_mut(LANES).zip(exact(lane, n)) {
+                    out[lane][n] = self.staircase.level(x);
+                }
+            }
+        }
+    }
+}
+
+/// Rows and channels of a tile that do not pad the layout.
+fn inside(to: &Geometry, place: Place) -> (usize, usize) {
+    let rows = to.rows.saturating_sub(place.block * LANES).min(LANES);
+    let channels = to.channels.saturating_sub(place.tile * TILE).min(TILE);
+    (rows, channels)
+}
+
+/// Counts of rows and channels that pad the layout are zero.
+fn clear_padding(to: &Geometry, place: Place, out: &mut [[u8; GROUP]]) {
+    let (rows, channels) = inside(to, place);
+    if rows == LANES && channels == TILE {
+        return;
+    }
+    for out in out.chunks_exact_mut(LANES) {
+        for (lane, counts) in out.iter_mut().enumerate() {
+            let kept = if lane < rows { channels } else { 0 };
+            counts[kept..].fill(0);
+        }
+    }
+}
