@@ -186,8 +186,10 @@ impl Work for Attention {
         if self.neuron {
             std::hint::black_box(self.spikes());
         } else {
-            // In the layout in which the next operation reads them, as for PyTorch.
-            std::hint::black_box(self.products(1.0));
+            // Written to memory in a layout of one's own, as by PyTorch.
+            let products = self.products(1.0);
+            self.engine.store(&products);
+            std::hint::black_box(products);
         }
     }
 

@@ -1,153 +1,229 @@
 //! Linear attention on packed spikes: `Q (K^T V)`, head by head.
 //!
 //! The first product counts, for two channels, the tokens where both spike: the
-//! bits of a channel over 64 tokens are a word. The second is a product of
-//! spikes with small weights.
+//! bits of a channel over 64 tokens are a word. The second adds up, for each query,
+//! the counts of the channels that spike; it goes straight into the neurons that
+//! follow where a byte holds all that they tell apart, else to memory.
 
+use std::{ops::Range, sync::OnceLock};
+
+use ndarray::ArrayD;
 use rayon::prelude::*;
 
 use super::{
     isa::Isa,
-    kernel::{self, Sums, TILE},
-    layout::{GROUP, Geometry, LANES, Spikes},
-    real::{Integers, Real},
-    spikes::spread,
+    kernel::{self, Counted, Sum, Sums, TILE, View},
+    layout::{GROUP, Geometry, LANES, Spikes, array, collect},
+    spikes::of_samples,
 };
 
-/// Most tokens that are counted in one signed byte, and in two.
-const TOKENS: [usize; 2] = [127, 127 * 256 + 127];
+/// Channels of a head at most: so many byte digits sum in 16 bits.
+const WIDTH: usize = 256;
 
 /// `scale Q (K^T V)` per time step, sample and head, where [`fits`] says so.
-pub(super) fn linear_attention(
+#[derive(Debug)]
+pub(super) struct Attention {
     isa: Isa,
-    [q, k, v]: [&Spikes; 3],
+    qkv: [Spikes; 3],
     heads: usize,
-    scale: f64,
-) -> Real {
-    let geometry = &q.geometry;
-    let (steps, groups) = (geometry.steps, geometry.groups());
-    let (samples, tokens) = samples(geometry);
-    let width = geometry.channels / heads;
-    let (k_words, v_words) = (channel_words(k), channel_words(v));
-    let mut values = vec![0i32; geometry.len() * TILE];
-    // One task a head: its channels are whole groups, in every block.
-    let mut tiles: Vec<(usize, &mut [i32])> =
-        values.chunks_exact_mut(steps * TILE * LANES).enumerate().collect();
-    let of_head = width / GROUP;
-    tiles.sort_by_key(|(i, _)| (i % groups) / of_head); // stable: blocks stay in order
-    let blocks = geometry.blocks();
-    tiles.par_chunks_mut(blocks * of_head).enumerate().for_each(|(head, tiles)| {
-        let first = head * width;
-        let digits = if tokens <= TOKENS[0] { 1 } else { 2 };
-        let mut counts = vec![0u16; width * width];
-        let mut weights = vec![[0; GROUP]; width * of_head * digits];
-        let mut panel = vec![[0; GROUP]; of_head * LANES];
-        for t in 0..steps {
-            for sample in 0..samples {
-                let rows = sample * tokens..(sample + 1) * tokens;
-                let words = |words: &[u64]| -> Vec<u64> {
-                    let channel = |c: usize| &words[((first + c) * steps + t) * blocks..][..blocks];
-                    (0..width).flat_map(|c| bits(channel(c), &rows)).collect()
-                };
-                let (k, v) = (words(&k_words), words(&v_words));
-                kernel::overlaps(isa, &k, &v, tokens.div_ceil(LANES), &mut counts);
-                lay_out(&counts, width, digits, &mut weights);
-                for block in rows.start / LANES..rows.end.div_ceil(LANES) {
-                    for (g, panel) in panel.chunks_exact_mut(LANES).enumerate() {
-                        let start = geometry.start(t, block, head * of_head + g);
-                        let nibbles = &q.nibbles[start..start + LANES];
-                        for (entry, &nibble) in panel.iter_mut().zip(nibbles) {
-                            *entry = spread(nibble).to_le_bytes();
-                        }
-                    }
-                    let lanes = rows.start.saturating_sub(block * LANES)
-                        ..(rows.end - block * LANES).min(LANES);
-                    for (tile, weights) in weights.chunks_exact(width * digits).enumerate() {
-                        let mut sums: Sums = [[0; LANES]; TILE];
-                        match digits {
-                            1 => kernel::dense::<1>(isa, &panel, 1, weights, &mut sums),
-                            _ => kernel::dense::<2>(isa, &panel, 1, weights, &mut sums),
-                        }
-                        let (_, out) = &mut tiles[block * of_head + tile];
-                        let step = &mut out[t * TILE * LANES..(t + 1) * TILE * LANES];
-                        for (out, sums) in step.chunks_exact_mut(LANES).zip(&sums) {
-                            out[lanes.clone()].copy_from_slice(&sums[lanes.clone()]);
-                        }
-                    }
-                }
-            }
-        }
-    });
-    let most = (width * tokens) as u32;
-    Real::integers(Integers { geometry: geometry.clone(), values, most, scale })
+    pub(super) scale: f64,
+    sums: OnceLock<Integers>,
 }
 
-/// Whether [`linear_attention`] can take these: equal shapes, heads of whole
-/// groups, and counts that stay inside their digits.
+/// Whole numbers, `[blocks][heads][T][d][64]`, in as many bits as they need.
+#[derive(Debug)]
+pub(super) enum Integers {
+    Short(Vec<[u16; LANES]>),
+    Long(Vec<[i32; LANES]>),
+}
+
+/// Whether an [`Attention`] can be of these: equal shapes, heads of whole groups and not
+/// too wide, and tokens that are counted in 16 bits.
 pub(super) fn fits([q, k, v]: [&Spikes; 3], heads: usize) -> bool {
     let geometry = &q.geometry;
     let equal = *geometry == k.geometry && *geometry == v.geometry;
-    let whole = heads > 0 && geometry.channels.is_multiple_of(heads * GROUP);
-    equal && whole && samples(geometry).1 <= TOKENS[1]
+    let whole =
+        heads > 0 && geometry.channels > 0 && geometry.channels.is_multiple_of(heads * GROUP);
+    let narrow = geometry.channels <= heads * WIDTH;
+    equal && whole && narrow && tokens(geometry) <= usize::from(u16::MAX)
 }
 
-/// Samples and rows of each.
-fn samples(geometry: &Geometry) -> (usize, usize) {
-    let samples = geometry.shape[1];
-    (samples, geometry.rows / samples.max(1))
+/// Rows of a sample.
+fn tokens(geometry: &Geometry) -> usize {
+    geometry.rows / geometry.shape[1].max(1)
 }
 
-/// Words `[channels][T][blocks]`: bit `i` is row `i` of the block.
-fn channel_words(x: &Spikes) -> Vec<u64> {
-    let Geometry { steps, channels, .. } = x.geometry;
-    let blocks = x.geometry.blocks();
-    let mut words = vec![0; channels * steps * blocks];
-    words.par_chunks_mut(steps * blocks).enumerate().for_each(|(c, words)| {
-        for (i, word) in words.iter_mut().enumerate() {
-            let (t, block) = (i / blocks, i % blocks);
-            let start = x.geometry.start(t, block, c / GROUP);
-            let (eights, _) = x.nibbles[start..start + LANES].as_chunks::<8>();
-            for (i, eight) in eights.iter().enumerate() {
-                // One bit of each byte, gathered into the top byte.
-                let bits = u64::from_le_bytes(*eight) >> (c % GROUP) & 0x0101_0101_0101_0101;
-                *word |= (bits.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+impl Attention {
+    pub(super) fn new(isa: Isa, qkv: [&Spikes; 3], heads: usize, scale: f64) -> Self {
+        Self { isa, qkv: qkv.map(Clone::clone), heads, scale, sums: OnceLock::new() }
+    }
+
+    pub(super) fn geometry(&self) -> &Geometry {
+        &self.qkv[0].geometry
+    }
+
+    /// No sum is greater.
+    pub(super) fn most(&self) -> usize {
+        self.width() * tokens(self.geometry())
+    }
+
+    /// Channels of a head.
+    fn width(&self) -> usize {
+        self.geometry().channels / self.heads
+    }
+
+    /// The spikes of neurons on the sums, from rest.
+    pub(super) fn fire(&self, neuron: &Counted) -> Spikes {
+        let geometry = self.geometry();
+        let rows = geometry.steps * self.width();
+        let tables = self.key_values(|counts, tables| {
+            kernel::subsets(self.isa, counts, tables);
+        });
+        let init = || vec![[0u8; LANES]; rows];
+        let fill = |sums: &mut Vec<_>, unit, out: &mut [_]| {
+            self.select(unit, &tables, sums);
+            kernel::fire_counted(self.isa, neuron, sums, out);
+        };
+        let units = geometry.blocks() * self.heads;
+        let nibbles = collect(units, rows / TILE, [0; LANES], init, fill);
+        Spikes { geometry: geometry.clone(), nibbles: nibbles.into_flattened().into() }
+    }
+
+    /// The sums, worked out once.
+    fn sums(&self) -> &Integers {
+        self.sums.get_or_init(|| {
+            let (isa, width) = (self.isa, self.width());
+            let (units, rows) =
+                (self.geometry().blocks() * self.heads, self.geometry().steps * width);
+            let most = width * tokens(self.geometry());
+            if most <= usize::from(u16::MAX) {
+                let tables = self.key_values(|counts, tables| {
+                    kernel::subsets(isa, counts, tables);
+                });
+                let fill = |(): &mut (), unit, out: &mut [_]| self.select(unit, &tables, out);
+                return Integers::Short(collect(units, rows, [0; LANES], || (), fill));
             }
-        }
-    });
-    words
-}
-
-/// The bits of `rows`, from bit 0 on.
-fn bits(words: &[u64], rows: &std::ops::Range<usize>) -> Vec<u64> {
-    let (first, shift) = (rows.start / LANES, rows.start % LANES);
-    let count = rows.len().div_ceil(LANES);
-    let word = |i: usize| words.get(i).copied().unwrap_or(0);
-    let mut bits: Vec<u64> = (first..first + count)
-        .map(|i| match shift {
-            0 => word(i),
-            _ => word(i) >> shift | word(i + 1) << (LANES - shift),
+            let digits = [0, 8].map(|shift| {
+                self.key_values(|counts, tables| {
+                    let digit: Vec<u16> = counts.iter().map(|n| n >> shift & 255).collect();
+                    kernel::subsets(isa, &digit, tables);
+                })
+            });
+            let init = || [0, 1].map(|_| vec![[0u16; LANES]; rows]);
+            let fill = |sums: &mut [Vec<[u16; LANES]>; 2], unit, out: &mut [[i32; LANES]]| {
+                for (sums, tables) in sums.iter_mut().zip(&digits) {
+                    self.select(unit, tables, sums);
+                }
+                let [low, high] = sums;
+                for (out, (low, high)) in out.iter_mut().zip(low.iter().zip(high)) {
+                    *out = std::array::from_fn(|i| i32::from(low[i]) + (i32::from(high[i]) << 8));
+                }
+            };
+            Integers::Long(collect(units, rows, [0; LANES], init, fill))
         })
-        .collect();
-    if let Some(last) = bits.last_mut()
-        && !rows.len().is_multiple_of(LANES)
-    {
-        *last &= (1 << (rows.len() % LANES)) - 1;
     }
-    bits
-}
 
-/// Columns of `K^T V`, `[width][width]`, as the dense kernel reads weights:
-/// `[tiles][groups][TILE][digits]`, signed bytes, the lowest first.
-fn lay_out(counts: &[u16], width: usize, digits: usize, weights: &mut [[i8; GROUP]]) {
-    let groups = width / GROUP;
-    for (i, weights) in weights.chunks_exact_mut(digits).enumerate() {
-        let (n, g, tile) = (i % TILE, i / TILE % groups, i / TILE / groups);
-        for j in 0..GROUP {
-            let mut count = i32::from(counts[(g * GROUP + j) * width + tile * TILE + n]);
-            for weights in weights.iter_mut() {
-                weights[j] = count as u8 as i8;
-                count = (count - i32::from(weights[j])) >> 8;
+    /// Puts the sums in memory.
+    pub(super) fn store(&self) {
+        self.sums();
+    }
+
+    /// The sums of a tile of channels in a block, step by step.
+    pub(super) fn tile(&self, block: usize, tile: usize) -> impl Iterator<Item = Sums> {
+        let (steps, width) = (self.geometry().steps, self.width());
+        let (head, first) = (tile * TILE / width, tile * TILE % width);
+        let sums = self.sums();
+        (0..steps).map(move |t| {
+            let start = ((block * self.heads + head) * steps + t) * width + first;
+            std::array::from_fn(|n| match sums {
+                Integers::Short(sums) => sums[start + n].map(i32::from),
+                Integers::Long(sums) => sums[start + n],
+            })
+        })
+    }
+
+    /// The sums of a unit, a block and head: `[T][d][64]`; `tables` are made of its
+    /// [`key_values`](Self::key_values).
+    fn select<S: Sum>(&self, unit: usize, tables: &[Vec<[S; 16]>], sums: &mut [[S; LANES]]) {
+        let q = &self.qkv[0];
+        let (width, tokens) = (self.width(), tokens(&q.geometry));
+        let (block, head) = (unit / self.heads, unit % self.heads);
+        sums.fill([S::default(); LANES]);
+        for (sample, lanes) in of_samples(block, q.geometry.rows, tokens) {
+            let tables = tables[sample * self.heads + head].chunks_exact(width * width / GROUP);
+            for ((t, sums), tables) in sums.chunks_exact_mut(width).enumerate().zip(tables) {
+                kernel::select(self.isa, &self.view(q, t, (block, head), &lanes), tables, sums);
             }
         }
     }
+
+    /// What some lanes of a block and head spike at step `t`.
+    fn view<'a>(
+        &self,
+        x: &'a Spikes,
+        t: usize,
+        (block, head): (usize, usize),
+        lanes: &Range<usize>,
+    ) -> View<'a> {
+        let groups = self.width() / GROUP;
+        let first = x.geometry.start(t, block, head * groups) / LANES;
+        let stride = x.geometry.steps;
+        let tiles = &x.tiles()[first..first + (groups - 1) * stride + 1];
+        let there = u64::MAX >> (LANES - lanes.len()) << lanes.start;
+        View { tiles, stride, there }
+    }
+
+    /// What `make` appends for each step from `V^T K`, `[d][d]`; `[samples][heads]` of
+    /// these.
+    fn key_values<W: Send>(&self, make: impl Fn(&[u16], &mut Vec<W>) + Sync) -> Vec<Vec<W>> {
+        let [_, k, v] = &self.qkv;
+        let (tokens, width) = (tokens(self.geometry()), self.width());
+        let of_head = |i: usize| {
+            let (sample, head) = (i / self.heads, i % self.heads);
+            let rows = sample * tokens..(sample + 1) * tokens;
+            let (mut of_k, mut of_v) = (Vec::new(), Vec::new());
+            let (mut counts, mut made) = (vec![0; width * width], Vec::new());
+            for t in 0..self.geometry().steps {
+                for (x, words) in [(k, &mut of_k), (v, &mut of_v)] {
+                    words.clear();
+                    for block in rows.start / LANES..rows.end.div_ceil(LANES) {
+                        let view = self.view(x, t, (block, head), &lanes(block, &rows));
+                        kernel::channel_words(self.isa, &view, words);
+                    }
+                }
+                kernel::overlaps(self.isa, &of_v, &of_k, width, &mut counts);
+                make(&counts, &mut made);
+            }
+            made
+        };
+        (0..self.geometry().shape[1] * self.heads).into_par_iter().map(of_head).collect()
+    }
+
+    /// Every number, exactly.
+    pub(super) fn exact(&self) -> ArrayD<f64> {
+        let geometry = self.geometry();
+        let (steps, channels, width) = (geometry.steps, geometry.channels, self.width());
+        let sums = self.sums();
+        let mut exact = Vec::with_capacity(steps * geometry.rows * channels);
+        for t in 0..steps {
+            for row in 0..geometry.rows {
+                for c in 0..channels {
+                    let unit = row / LANES * self.heads + c / width;
+                    let place = (unit * steps + t) * width + c % width;
+                    let sum = match sums {
+                        Integers::Short(sums) => i32::from(sums[place][row % LANES]),
+                        Integers::Long(sums) => sums[place][row % LANES],
+                    };
+                    exact.push(f64::from(sum) * self.scale);
+                }
+            }
+        }
+        array(&geometry.shape, exact)
+    }
+}
+
+/// The lanes of a block that rows lie in.
+fn lanes(block: usize, rows: &Range<usize>) -> Range<usize> {
+    let lane = |row: usize| row.clamp(block * LANES, (block + 1) * LANES) - block * LANES;
+    lane(rows.start)..lane(rows.end)
 }

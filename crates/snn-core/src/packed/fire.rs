@@ -5,11 +5,12 @@ use rayon::prelude::*;
 
 use super::{
     Packed, Precision,
+    attention::Attention,
     image::Panels,
-    kernel::{self, Dynamics, Membranes, Number, Rows, TILE, Tile},
-    layout::{Geometry, LANES, Spikes},
+    kernel::{self, Counted, Dynamics, Membranes, Number, Rows, TILE, Tile},
+    layout::{Geometry, LANES, Spikes, collect},
     product::{self, Currents, Place, Sink, Source},
-    real::{Integers, Kind, Real, Rough},
+    real::{Kind, Real, Rough},
     synapse::PackedSynapse,
     weights::{Bounds, UNIT, round_up},
 };
@@ -172,13 +173,14 @@ fn silence_padding(to: &Geometry, place: Place, doubt: &mut [u8; LANES], out: &m
 /// The spikes of neurons that start at rest.
 pub(super) fn fire(packed: &Packed, neuron: &Neuron, leak: Option<f64>, x: &Real) -> Spikes {
     let geometry = Geometry::new(&x.0.shape);
-    let mut nibbles = Spikes::silent(&geometry);
+    let mut nibbles;
     match &x.0.kind {
         Kind::Current { synapse, input, repeats: 1 }
             if x.0.exact.get().is_none()
                 && x.0.rough.get().is_none()
                 && product::has_kernel(synapse, input) =>
         {
+            nibbles = Spikes::silent(&geometry);
             let (isa, digits) = (packed.isa(), packed.precision().digits());
             let bounds = product::bounds(isa, synapse, input, digits);
             let fire = Fire::new(packed, neuron, leak, &bounds, geometry.steps);
@@ -188,21 +190,19 @@ pub(super) fn fire(packed: &Packed, neuron: &Neuron, leak: Option<f64>, x: &Real
         Kind::Sum(..) | Kind::Pool(..) | Kind::Mean(..) | Kind::Current { .. }
             if x.0.exact.get().is_none() && super::rough::worthwhile(x) =>
         {
+            nibbles = Spikes::silent(&geometry);
             let rough = super::rough::rough(packed, x);
             from_rough(packed, neuron, leak, x, rough, &geometry, &mut nibbles);
         }
         Kind::Current { synapse, input: Source::Real(input), .. }
             if x.0.exact.get().is_none() && synapse.has_kernel() =>
         {
+            nibbles = Spikes::silent(&geometry);
             from_input(packed, neuron, leak, (synapse, input), &geometry, &mut nibbles);
         }
-        Kind::Integers(integers) if x.0.exact.get().is_none() => {
-            from_integers(packed, neuron, leak, integers, &mut nibbles);
-        }
-        Kind::Single(values) => {
-            from_array(packed, neuron, leak, values, &geometry, &mut nibbles);
-        }
-        _ => from_array(packed, neuron, leak, x.exact(), &geometry, &mut nibbles),
+        Kind::Attention(attention) => return from_attention(packed, neuron, leak, attention),
+        Kind::Single(values) => return from_array(packed, neuron, leak, values, &geometry),
+        _ => return from_array(packed, neuron, leak, x.exact(), &geometry),
     }
     Spikes { geometry, nibbles: nibbles.into() }
 }
@@ -229,50 +229,45 @@ fn from_rough(
     );
 }
 
-/// Integers times a constant are exact in 64-bit floats, and often in 32 bits:
-/// nothing is in doubt.
-fn from_integers(
-    packed: &Packed,
-    neuron: &Neuron,
-    leak: Option<f64>,
-    x: &Integers,
-    out: &mut [u8],
-) {
-    let to = &x.geometry;
-    let piece = to.steps * LANES;
-    let tiles = out.par_chunks_mut(piece).zip(x.values.par_chunks(piece * TILE));
-    if exact_in_32_bits(neuron, x) {
-        let dynamics = Dynamics::new(neuron, leak);
-        let margins = vec![[-1.0; TILE]; to.steps];
-        let (by, bias) = ([x.scale as f32; TILE], [0.0; TILE]);
-        tiles.enumerate().for_each_init(Vec::new, |currents, (i, (out, values))| {
-            let place = Place { block: i / to.groups(), tile: i % to.groups() };
-            let steps = values.as_chunks::<LANES>().0.as_chunks::<TILE>().0;
-            currents.resize(steps.len(), [[0.0; LANES]; TILE]);
-            for (currents, sums) in currents.iter_mut().zip(steps) {
-                kernel::scale_sums(packed.isa(), sums, &by, &bias, currents);
-            }
-            let (spikes, _) = out.as_chunks_mut::<LANES>();
-            let mut doubt = [0; LANES];
-            let tile = Tile { spikes, doubt: &mut doubt };
-            kernel::fire(packed.isa(), &dynamics, currents, &margins, tile);
-            silence_padding(to, place, &mut doubt, out);
-        });
-        return;
+/// Counts of an attention times a constant: in whole numbers where these tell the
+/// same, else in floats of 32 bits if that is exact, or of 64; nothing is in doubt.
+fn from_attention(packed: &Packed, neuron: &Neuron, leak: Option<f64>, x: &Attention) -> Spikes {
+    let to = x.geometry();
+    if let Some(neuron) = Counted::new(neuron, x.scale, to.steps) {
+        return x.fire(&neuron);
     }
-    tiles.enumerate().for_each_init(Vec::new, |currents, (i, (out, values))| {
+    x.store();
+    let (isa, steps) = (packed.isa(), to.steps);
+    let exact_in_32_bits = exact_in_32_bits(neuron, x);
+    let dynamics = Dynamics::new(neuron, leak);
+    let margins = vec![[-1.0; TILE]; steps];
+    let (by, bias) = ([x.scale as f32; TILE], [0.0; TILE]);
+    let mut nibbles = Spikes::silent(to);
+    nibbles.par_chunks_mut(steps * LANES).enumerate().for_each(|(i, out)| {
         let place = Place { block: i / to.groups(), tile: i % to.groups() };
-        currents.clear();
-        let steps = values.as_chunks::<LANES>().0.as_chunks::<TILE>().0.iter();
-        currents.extend(steps.map(|step| step.map(|row| row.map(|n| f64::from(n) * x.scale))));
-        kernel::fire_exact(packed.isa(), neuron, leak, currents, out);
-        silence_padding(to, place, &mut [0; LANES], out);
+        let tiles = x.tile(place.block, place.tile);
+        let mut doubt = [0; LANES];
+        if exact_in_32_bits {
+            let currents = tiles.map(|sums| {
+                let mut currents = [[0.0; LANES]; TILE];
+                kernel::scale_sums(isa, &sums, &by, &bias, &mut currents);
+                currents
+            });
+            let (spikes, _) = out.as_chunks_mut::<LANES>();
+            let tile = Tile { spikes, doubt: &mut doubt };
+            kernel::fire(isa, &dynamics, &currents.collect::<Vec<_>>(), &margins, tile);
+        } else {
+            let currents = tiles.map(|sums| sums.map(|row| row.map(|n| f64::from(n) * x.scale)));
+            kernel::fire_exact(isa, neuron, leak, &currents.collect::<Vec<_>>(), out);
+        }
+        silence_padding(to, place, &mut doubt, out);
     });
+    Spikes { geometry: to.clone(), nibbles: nibbles.into() }
 }
 
 /// Whether no membrane is ever rounded in 32-bit floats: all are multiples of one
 /// power of two, and small.
-fn exact_in_32_bits(neuron: &Neuron, x: &Integers) -> bool {
+fn exact_in_32_bits(neuron: &Neuron, x: &Attention) -> bool {
     let tau = match neuron.charge {
         Charge::Integrate => 1.0,
         Charge::Leaky { tau, decay_input: true } => tau,
@@ -282,10 +277,10 @@ fn exact_in_32_bits(neuron: &Neuron, x: &Integers) -> bool {
     if !power_of_two(tau) || !power_of_two(x.scale) {
         return false;
     }
-    let steps = x.geometry.steps as i32;
+    let steps = x.geometry().steps as i32;
     let grain = x.scale / tau.powi(steps);
     let levels = [neuron.threshold, neuron.rest()];
-    let greatest = f64::from(x.most) * x.scale + levels.iter().map(|x| x.abs()).sum::<f64>();
+    let greatest = x.most() as f64 * x.scale + levels.iter().map(|x| x.abs()).sum::<f64>();
     levels.iter().all(|level| (level / grain).fract() == 0.0)
         && f64::from(steps) * greatest / grain < 1.0 / UNIT
 }
@@ -311,29 +306,28 @@ fn from_input(
     });
 }
 
-/// Numbers as an array has them, in 64-bit floats: nothing is in doubt.
+/// Numbers as an array has them, as in 64-bit floats: nothing is in doubt.
 fn from_array<N: Number>(
     packed: &Packed,
     neuron: &Neuron,
     leak: Option<f64>,
     values: &ArrayD<N>,
     to: &Geometry,
-    out: &mut [u8],
-) {
+) -> Spikes {
     let values = values.as_standard_layout();
     let Some(values) = values.as_slice() else { unreachable!("the layout is standard") };
     let step = to.rows * to.channels;
-    if step == 0 {
-        return;
-    }
-    out.par_chunks_mut(to.block_len()).enumerate().for_each(|(block, out)| {
+    let fill = |(): &mut (), block: usize, out: &mut [[u8; LANES]]| {
         let first = block * LANES * to.channels;
         let of_block = first..step.min(first + LANES * to.channels);
         let steps: Vec<&[N]> =
             values.chunks_exact(step).map(|step| &step[of_block.clone()]).collect();
         let rows = Rows { steps: &steps, channels: to.channels };
-        kernel::fire_rows(packed.isa(), neuron, leak, &rows, out);
-    });
+        kernel::fire_rows(packed.isa(), neuron, leak, &rows, out.as_flattened_mut());
+    };
+    let len = to.block_len() / LANES;
+    let nibbles = collect(to.blocks(), len, [0; LANES], || (), fill);
+    Spikes { geometry: to.clone(), nibbles: nibbles.into_flattened().into() }
 }
 
 /// The currents that a synapse makes of its input, for a neuron or for memory.

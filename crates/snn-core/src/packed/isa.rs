@@ -19,7 +19,7 @@ pub enum Level {
     /// AVX2, FMA and POPCNT.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// Those, BMI2, and AVX-512 F, BW, DQ, VL, VBMI and VNNI.
+    /// Those, BMI2, and AVX-512 F, BW, DQ, VL, VBMI, VNNI and VPOPCNTDQ.
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
@@ -45,6 +45,7 @@ impl Isa {
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512vbmi")
                     && is_x86_feature_detected!("avx512vnni")
+                    && is_x86_feature_detected!("avx512vpopcntdq")
                 {
                     isas.push(without_tiles(Level::Avx512));
                     if has_tiles() {

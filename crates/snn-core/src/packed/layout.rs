@@ -6,9 +6,10 @@
 //! four channels of a group, as a nibble (spikes) or four bytes (counts). Rows
 //! past the last and channels past the last are zero.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use ndarray::{ArrayD, IxDyn};
+use rayon::prelude::*;
 
 use crate::tensor;
 
@@ -111,6 +112,11 @@ impl Spikes {
         Self { geometry, nibbles: Arc::new(nibbles) }
     }
 
+    /// The nibbles, `[blocks][groups][T]` of 64.
+    pub(crate) fn tiles(&self) -> &[[u8; LANES]] {
+        self.nibbles.as_chunks().0
+    }
+
     /// The array that was packed.
     pub fn unpack(&self) -> tensor::Spikes {
         let mut values = vec![false; self.geometry.shape.iter().product()];
@@ -186,6 +192,27 @@ pub(crate) const SPREAD: [[u8; GROUP]; 16] = {
     }
     spread
 };
+
+/// `pieces` of `len` items each, worked out in parallel and written once; what
+/// `init` makes is reused by a thread.
+pub(crate) fn collect<T: Copy + Send + Sync, S>(
+    pieces: usize,
+    len: usize,
+    blank: T,
+    init: impl Fn() -> S + Sync + Send,
+    fill: impl Fn(&mut S, usize, &mut [T]) + Sync + Send,
+) -> Vec<T> {
+    // Items are collected one by one: a piece is worked out when the first is asked for.
+    let init = || (0..0, vec![blank; len], init());
+    let item = |(made, piece, scratch): &mut (Range<usize>, Vec<T>, S), i: usize| {
+        if !made.contains(&i) {
+            *made = i / len * len..(i / len + 1) * len;
+            fill(scratch, i / len, piece);
+        }
+        piece[i - made.start]
+    };
+    (0..pieces * len).into_par_iter().with_min_len(len.max(1)).map_init(init, item).collect()
+}
 
 pub(crate) fn array<T>(shape: &[usize], values: Vec<T>) -> ArrayD<T> {
     match ArrayD::from_shape_vec(IxDyn(shape), values) {

@@ -48,6 +48,7 @@ pub use layout::{Counts, Spikes};
 pub use real::Real;
 pub use synapse::PackedSynapse;
 
+use attention::Attention;
 use layout::CountForm;
 use levels::Staircase;
 use product::Source;
@@ -147,7 +148,8 @@ impl Packed {
 
     /// `scale Q (K^T V)` per time step, sample and head, from bits; `None` where
     /// there is no kernel: for counts above one, unequal shapes, heads that are
-    /// not whole groups of four channels, or more than 32,639 tokens.
+    /// not whole groups of four channels or wider than 256, or more than 65,535
+    /// tokens.
     ///
     /// `q`, `k`, `v`: `[T, B, positions..., C]`. Gives currents of that shape.
     pub fn linear_attention(
@@ -162,8 +164,18 @@ impl Packed {
             return None;
         };
         let spikes = [q, k, v];
-        attention::fits(spikes, heads)
-            .then(|| attention::linear_attention(self.isa, spikes, heads, scale))
+        attention::fits(spikes, heads).then(|| {
+            let attention = Attention::new(self.isa, spikes, heads, scale);
+            Real::new(attention.geometry().shape.clone(), Kind::Attention(attention))
+        })
+    }
+
+    /// Works out numbers that are put off until somebody asks, if `x` is the product of
+    /// an attention: it then is in memory, in the layout of this engine.
+    pub fn store(&self, x: &Real) {
+        if let Kind::Attention(attention) = &x.0.kind {
+            attention.store();
+        }
     }
 
     /// Its instructions.

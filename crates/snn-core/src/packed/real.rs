@@ -11,7 +11,8 @@ use ndarray::{ArrayD, Axis};
 
 use super::{
     Packed,
-    layout::{Counts, GROUP, Geometry, LANES, Spikes, array},
+    attention::Attention,
+    layout::{Counts, Geometry, Spikes},
     product::Source,
     synapse::PackedSynapse,
     weights::Bounds,
@@ -43,8 +44,8 @@ pub(super) enum Kind {
     Given,
     /// Given in 32-bit floats.
     Single(ArrayD<f32>),
-    /// Integers times a constant, from an attention or a residual stream.
-    Integers(Integers),
+    /// A product of spikes.
+    Attention(Attention),
     /// Counts times a constant.
     Scaled(Counts, f64),
     /// What a synapse makes of its input, at each of `repeats` times its steps.
@@ -68,39 +69,7 @@ pub(super) struct Rough {
     pub(super) bounds: Bounds,
 }
 
-/// Whole numbers, laid out as [`Rough`], each worth `scale`.
-#[derive(Debug)]
-pub(super) struct Integers {
-    pub(super) geometry: Geometry,
-    /// `[blocks][groups][T][4][64]`.
-    pub(super) values: Vec<i32>,
-    /// No number is greater, nor less than its negative.
-    pub(super) most: u32,
-    pub(super) scale: f64,
-}
-
-impl Integers {
-    fn exact(&self) -> ArrayD<f64> {
-        let Geometry { steps, rows, channels, .. } = self.geometry;
-        let mut exact = Vec::with_capacity(steps * rows * channels);
-        for t in 0..steps {
-            for row in 0..rows {
-                for c in 0..channels {
-                    let piece = self.geometry.start(t, row / LANES, c / GROUP) * GROUP;
-                    let value = self.values[piece + c % GROUP * LANES + row % LANES];
-                    exact.push(f64::from(value) * self.scale);
-                }
-            }
-        }
-        array(&self.geometry.shape, exact)
-    }
-}
-
 impl Real {
-    pub(super) fn integers(integers: Integers) -> Self {
-        Self::new(integers.geometry.shape.clone(), Kind::Integers(integers))
-    }
-
     pub(super) fn new(shape: Vec<usize>, kind: Kind) -> Self {
         let (exact, rough) = (OnceLock::new(), OnceLock::new());
         Self(Arc::new(Node { shape, kind, exact, rough }))
@@ -119,7 +88,7 @@ impl Real {
         self.0.exact.get_or_init(|| match &self.0.kind {
             Kind::Given => unreachable!("given numbers are set when they are made"),
             Kind::Single(values) => values.mapv(f64::from),
-            Kind::Integers(integers) => integers.exact(),
+            Kind::Attention(attention) => attention.exact(),
             Kind::Scaled(counts, by) => oracle.scale(&counts.unpack(), *by),
             Kind::Current { synapse, input, repeats } => {
                 let current = synapse.oracle().current(input.exact(), Mode::Eval);

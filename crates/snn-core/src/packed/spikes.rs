@@ -177,7 +177,7 @@ pub(super) fn mask(a: &Spikes, b: &Spikes) -> Option<Spikes> {
 }
 
 /// The samples that have rows in a block, and their lanes.
-fn of_samples(
+pub(super) fn of_samples(
     block: usize,
     rows: usize,
     positions: usize,

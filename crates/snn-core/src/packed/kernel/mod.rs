@@ -5,6 +5,7 @@
 //! arithmetic; whoever prepares tables and weights sees to it that the result
 //! fits.
 
+mod counted;
 mod dense;
 mod dot;
 mod fire;
@@ -15,17 +16,20 @@ mod overlaps;
 mod plane;
 mod quantize;
 mod rows;
+mod subsets;
 
+pub(super) use counted::{Counted, fire_counted};
 pub(super) use dense::dense;
 pub(super) use dot::{Column, Weight, dot, dot_arranged};
 pub(super) use fire::{Dynamics, Exact, Membranes, Tile, fire, fire_exact, scale_sums};
 pub(super) use lut::{Table, arrange, lut};
 pub(super) use matrix::{Block, CHANNELS, Corners, DEPTH, MOST, Matrices};
 pub(super) use multiply::multiply;
-pub(super) use overlaps::overlaps;
+pub(super) use overlaps::{channel_words, overlaps};
 pub(super) use plane::plane;
 pub(super) use quantize::{Stairs, quantize};
 pub(super) use rows::{Number, Rows, fire_rows};
+pub(super) use subsets::{Sum, select, subsets};
 
 use super::layout::LANES;
 
@@ -48,6 +52,22 @@ pub(super) fn prefetch<T>(memory: &[T]) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = memory;
+}
+
+/// What some channels of a block of rows spike at one step.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    /// The nibbles of group `g` are tile `g * stride`.
+    pub(super) tiles: &'a [[u8; LANES]],
+    pub(super) stride: usize,
+    /// The lanes that count; others are silent.
+    pub(super) there: u64,
+}
+
+impl<'a> View<'a> {
+    fn groups(&self) -> impl ExactSizeIterator<Item = &'a [u8; LANES]> {
+        self.tiles.iter().step_by(self.stride)
+    }
 }
 
 /// Sums of a tile: `[channel][row]`.
