@@ -42,7 +42,7 @@ mod wta;
 mod xnor;
 
 pub use attend::Attend;
-pub use hashed::{CodeSimilarity, HashAttend, HashFunctions, HashScale};
+pub use hashed::{CodeSimilarity, HashAttend, HashFunctions, HashScale, RelativeDelays};
 pub use levels::Levels;
 pub use qk::{channel_attention, token_attention};
 pub use sdsa::{pool_head_planes, sdsa1};

@@ -188,7 +188,7 @@ pub enum Event<'a, B: Backend> {
         bits: &'a [usize],
         /// Learned weights of the scales before their softmax, `[scales]`.
         scales: Option<&'a B::Param>,
-        /// Learned delays in steps, `[heads, sum(bits)]`.
+        /// Learned delays in steps, `[heads, sum(bits)]`, or `[heads, 2 W + 1]` by distance.
         delays: Option<&'a B::Param>,
     },
     /// A block or an embedding is done.

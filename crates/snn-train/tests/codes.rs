@@ -7,7 +7,7 @@ use file::File;
 use ndarray::{ArrayD, IxDyn};
 use proptest::{collection::vec, prelude::*};
 use snn_attn::{
-    CodeSimilarity, HashAttend, HashFunctions, HashScale,
+    CodeSimilarity, HashAttend, HashFunctions, HashScale, RelativeDelays,
     codes::{Bias, Delays, Measure},
 };
 use snn_core::{Backend, Input, Reference, neuron::SIGN};
@@ -127,6 +127,69 @@ proptest! {
         prop_assert_eq!(Delays::<f64>::range(1, false), (-0.0, 0.0));
     }
 
+    /// Forwards, keys are late by whole steps, as on the reference; backwards, weights move with
+    /// the mixture of the two steps around the delay.
+    #[test]
+    fn delays_by_distance_shift_hard_and_learn_softly(
+        spikes in vec(any::<bool>(), 3 * 48),
+        // Between whole steps, and less than the two that three steps allow.
+        eighths in vec(prop::sample::select(vec![-13i8, -11, -5, -3, -1, 1, 3, 5, 11, 13]), 2 * 3),
+        upstream in numbers(48), keep in 0..4usize,
+    ) {
+        let (steps, tokens, heads, bits) = (3, 4, 2, 2);
+        let at = |i: usize| {
+            let part = spikes[i * 48..(i + 1) * 48].to_vec();
+            ArrayD::from_shape_vec(vec![steps, 1, tokens, heads * bits], part).unwrap()
+        };
+        let shape = vec![heads, 3];
+        let table: Vec<f64> = eighths.iter().map(|&x| f64::from(x) / 8.0).collect();
+        let table = ArrayD::from_shape_vec(shape, table).unwrap();
+        let upstream = ArrayD::from_shape_vec(vec![steps, 1, tokens, heads * bits], upstream);
+        let upstream = upstream.unwrap();
+        let keep = std::num::NonZeroUsize::new(keep);
+        fn similarity<P>(table: P, keep: Option<std::num::NonZeroUsize>) -> CodeSimilarity<P> {
+            let delays = Some(RelativeDelays { window: 1, table, causal: false });
+            CodeSimilarity { measure: Measure::Coincidence, bits: vec![2], scales: None, keep, delays }
+        }
+        let (backend, reference) = (torch(), Reference::<f64>::new());
+        let learned = param(&backend, "delays", &table);
+        let [q, k, v] = [0, 1, 2].map(|i| backend.spikes(&at(i)));
+        let with = similarity(learned.shallow_clone(), keep);
+        let found = backend.attend_codes(&q, &k, &v, heads, &with);
+        let with = similarity(table.clone(), keep);
+        let expected = reference.attend_codes(&at(0), &at(1), &at(2), heads, &with);
+        close(found.tensor(), &expected, 1e-12);
+        if keep.is_some() { return Ok(()) }
+
+        (found.tensor() * tensor(&upstream)).sum(Kind::Double).backward();
+        let [q, k, v] = [0, 1, 2].map(|i| at(i).mapv(|bit| f64::from(u8::from(bit))));
+        let mut of_table = ArrayD::<f64>::zeros(table.raw_dim());
+        for h in 0..heads {
+            let column = |i: usize, j: usize| (j + 1).saturating_sub(i).min(2);
+            let count = |t: usize, n: f64, i: usize, j: usize| -> f64 {
+                let from = t as f64 - n;
+                if !(0.0..steps as f64).contains(&from) { return 0.0 }
+                let both = |c: usize| q[[t, 0, i, h * bits + c]] * k[[from as usize, 0, j, h * bits + c]];
+                (0..bits).map(both).sum()
+            };
+            for (t, i) in (0..steps).flat_map(|t| (0..tokens).map(move |i| (t, i))) {
+                let delay = |j: usize| table[[h, column(i, j)]];
+                let weight = |j: usize| count(t, delay(j).round_ties_even(), i, j);
+                let sum: f64 = (0..tokens).map(weight).sum();
+                if sum == 0.0 { continue }
+                for (j, c) in (0..tokens).flat_map(|j| (0..bits).map(move |c| (j, h * bits + c))) {
+                    let of_weight = (v[[t, 0, j, c]] - expected[[t, 0, i, c]]) / sum;
+                    let whole = delay(j).floor();
+                    let slope = count(t, whole + 1.0, i, j) - count(t, whole, i, j);
+                    of_table[[h, column(i, j)]] += upstream[[t, 0, i, c]] * of_weight * slope;
+                }
+            }
+        }
+        let gradient = learned.grad();
+        prop_assert!(gradient.defined());
+        close(&gradient, &of_table, 1e-10);
+    }
+
     /// A set bit fires once, others never, as on the reference.
     #[test]
     fn latency_is_earlier_the_surer(y in numbers(3 * 4)) {
@@ -191,6 +254,7 @@ proptest! {
             bits: vec![2, 1],
             scales,
             keep: std::num::NonZeroUsize::new(keep),
+            delays: None,
         };
         let (backend, reference) = (torch(), Reference::<f64>::new());
         let learned = weighted.then(|| param(&backend, "scales", &logits));
@@ -209,5 +273,5 @@ fn similarity_of(
     scales: Option<ArrayD<f64>>,
 ) -> CodeSimilarity<ArrayD<f64>> {
     let CodeSimilarity { measure, bits, keep, .. } = similarity;
-    CodeSimilarity { measure, bits, scales, keep }
+    CodeSimilarity { measure, bits, scales, keep, delays: None }
 }

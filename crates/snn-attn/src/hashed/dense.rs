@@ -1,14 +1,14 @@
 //! The operations on dense arrays, as one reads them in the definitions.
 
 use ndarray::{
-    Array2, Array3, Array4, ArrayD, ArrayView2, ArrayView4, Axis, Dimension, Ix2, Ix3, concatenate,
-    s,
+    Array1, Array2, Array3, Array4, ArrayD, ArrayView1, ArrayView2, ArrayView4, Axis, Dimension,
+    Ix2, Ix3, concatenate, s,
 };
 use rayon::prelude::*;
 use snn_core::{reference::Scalar, tensor::Spikes};
 use snn_hash::{MultiBandwidth, Scale, softmax};
 
-use super::{CodeSimilarity, HashFunctions};
+use super::{CodeSimilarity, HashFunctions, RelativeDelays};
 use crate::codes::{Delays, PerBit};
 
 /// An array of a known number of axes.
@@ -107,6 +107,31 @@ pub(super) fn delay<F: Scalar>(x: &Spikes, delta: &ArrayD<F>, causal: bool) -> S
     })
 }
 
+/// Delays of keys by distance, in whole steps.
+pub(super) struct Late<'a, P> {
+    delays: &'a RelativeDelays<P>,
+    /// `[heads, 2 window + 1]`.
+    steps: Array2<i64>,
+    batch: usize,
+    samples: usize,
+}
+
+impl<'a, F: Scalar> Late<'a, ArrayD<F>> {
+    /// For keys `[T, B, ...]`.
+    pub fn new(delays: &'a RelativeDelays<ArrayD<F>>, heads: usize, keys: &[usize]) -> Self {
+        let table = reshaped(&delays.table, &[heads, 2 * delays.window + 1]);
+        let held = Delays::new(fixed::<F, Ix2>(&table)).clamped(keys[0], delays.causal);
+        Self { delays, steps: held.steps(), batch: keys[1], samples: keys[0] * keys[1] }
+    }
+
+    /// The sample of `T B` whose key `j` is the one that query `i` of `sample` sees; none is
+    /// silence.
+    pub fn sample(&self, sample: usize, h: usize, [i, j]: [usize; 2]) -> Option<usize> {
+        let back = self.steps[[h, self.delays.column(i, j)]] * self.batch as i64;
+        usize::try_from(sample as i64 - back).ok().filter(|&sample| sample < self.samples)
+    }
+}
+
 /// What one count of each scale weighs.
 pub(super) fn shares<F: Scalar>(similarity: &CodeSimilarity<ArrayD<F>>) -> Vec<F> {
     let Some(logits) = &similarity.scales else { return vec![F::one(); similarity.bits.len()] };
@@ -127,10 +152,16 @@ pub(super) fn attend_codes<F: Scalar>(
     let (samples, _, queries, _) = codes.dim();
     let mut out = Array4::zeros((samples, heads, queries, values.dim().3));
     let shares = shares(similarity);
-    out.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(i, mut out)| {
+    let late = similarity.delays.as_ref().map(|delays| Late::new(delays, heads, k.shape()));
+    let silence = Array1::from_elem(keys.dim().3, false);
+    out.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(at, mut out)| {
         for (h, mut out) in out.outer_iter_mut().enumerate() {
-            let [q, k, v] = [&codes, &keys, &values].map(|x| x.slice(s![i, h, .., ..]));
-            let counts = counts(q, k, similarity);
+            let [q, v] = [&codes, &values].map(|x| x.slice(s![at, h, .., ..]));
+            let key = |i, j| {
+                let seen = late.as_ref().map_or(Some(at), |late| late.sample(at, h, [i, j]));
+                seen.map_or(silence.view(), |at| keys.slice(s![at, h, j, ..]))
+            };
+            let counts = counts(q, key, keys.dim().2, similarity);
             for (query, mut out) in out.outer_iter_mut().enumerate() {
                 let counts = counts.slice(s![.., query, ..]);
                 let weight = |j| weigh(&shares, counts.column(j).iter().copied());
@@ -169,22 +200,23 @@ fn heaviest<F: Scalar>(weights: &[F], keep: usize) -> Vec<usize> {
     order
 }
 
-/// What is counted in every scale, query and key: `[scales, N, M]`.
-fn counts<F: Scalar, P>(
+/// What is counted in every scale, query and key: `[scales, N, M]`; `key(i, j)` is the code of
+/// key `j` as query `i` sees it.
+fn counts<'a, F: Scalar, P>(
     q: ArrayView2<'_, bool>,
-    k: ArrayView2<'_, bool>,
+    key: impl Fn(usize, usize) -> ArrayView1<'a, bool>,
+    keys: usize,
     similarity: &CodeSimilarity<P>,
 ) -> Array3<F> {
     let per_bit: PerBit<F> = similarity.measure.per_bit();
-    let mut counts = Array3::zeros((similarity.bits.len(), q.nrows(), k.nrows()));
+    let mut counts = Array3::zeros((similarity.bits.len(), q.nrows(), keys));
     let mut start = 0;
     for (mut counts, &bits) in counts.outer_iter_mut().zip(&similarity.bits) {
-        let [q, k] = [q, k].map(|x| x.slice_move(s![.., start..start + bits]));
         for ((i, j), count) in counts.indexed_iter_mut() {
-            let set = |x: &ArrayView2<'_, bool>, i| x.row(i).iter().filter(|&&bit| bit).count();
-            let differ = q.row(i).iter().zip(k.row(j)).filter(|(a, b)| a != b).count();
-            *count =
-                per_bit.weigh(bits as u32, [set(&q, i) as u32, set(&k, j) as u32], differ as u32);
+            let [q, k] = [q.row(i), key(i, j)].map(|x| x.slice_move(s![start..start + bits]));
+            let set = [&q, &k].map(|x| x.iter().filter(|&&bit| bit).count() as u32);
+            let differ = q.iter().zip(&k).filter(|(a, b)| a != b).count();
+            *count = per_bit.weigh(bits as u32, set, differ as u32);
         }
         start += bits;
     }

@@ -54,6 +54,30 @@ pub struct CodeSimilarity<P> {
     /// Keys that a query attends to: those of the greatest weights, ties by lowest index; all if
     /// `None`.
     pub keep: Option<NonZeroUsize>,
+    /// How late a query sees a key; as it is if `None`.
+    pub delays: Option<RelativeDelays<P>>,
+}
+
+/// Learned delays of keys by how far they lie from the query: query `i` sees key `j` late by
+/// `u[h, clip(j - i)]` time steps, where distances are clipped to `window` tokens either way. So
+/// there are as many delays for any number of tokens.
+///
+/// Delays are rounded, held and, backwards, soft as in [`HashAttend::delay`]. Relative positions
+/// are those of Shaw et al., NAACL 2018, arXiv 1803.02155; delays by them are our reading.
+pub struct RelativeDelays<P> {
+    /// The greatest distance that has a delay of its own.
+    pub window: usize,
+    /// `u` `[heads, 2 window + 1]`, from the keys farthest before the query to those behind.
+    pub table: P,
+    /// Whether no key is seen ahead of its time.
+    pub causal: bool,
+}
+
+impl<P> RelativeDelays<P> {
+    /// Where the table has the delay of key `j` for query `i`.
+    pub fn column(&self, i: usize, j: usize) -> usize {
+        (j + self.window).saturating_sub(i).min(2 * self.window)
+    }
 }
 
 /// What attention on hashed tokens needs of a backend.

@@ -3,7 +3,7 @@ use snn_core::{
     outline::{Real, Spikes},
 };
 
-use super::{CodeSimilarity, HashAttend, HashFunctions};
+use super::{CodeSimilarity, HashAttend, HashFunctions, RelativeDelays};
 use crate::codes::Bias;
 
 /// `like` with another number of channels.
@@ -46,6 +46,10 @@ impl HashAttend for Outline {
     ) -> Real {
         let bits: usize = similarity.bits.iter().sum();
         assert_eq!([channels(q), channels(k)], [heads * bits; 2], "bits of queries and keys");
+        if let Some(RelativeDelays { window, table, .. }) = &similarity.delays {
+            let found = table.iter().product::<usize>();
+            assert_eq!(found, heads * (2 * window + 1), "a delay for every head and distance");
+        }
         Real::new(&with_channels(q, channels(v)))
     }
 

@@ -8,6 +8,7 @@ mod hamming;
 mod kernel_hash;
 mod lsh;
 mod multi_scale;
+mod relative;
 mod running;
 mod window;
 

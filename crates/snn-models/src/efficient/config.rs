@@ -61,9 +61,14 @@ pub struct Hashed {
     /// Keys that a query attends to, the most similar; all if none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<NonZeroUsize>,
-    /// Learned delays of the keys, one for each head and bit.
+    /// Learned delays of the keys.
     #[serde(default)]
     pub delays: DelayMode,
+    /// Delays by how far a key lies from the query, one for each head and
+    /// distance of up to so many tokens either way; one for each head and bit
+    /// if none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay_window: Option<usize>,
 }
 
 const fn points() -> usize {
@@ -125,11 +130,12 @@ impl Hashed {
             measure: measure(),
             keep: None,
             delays: DelayMode::Off,
+            delay_window: None,
         }
     }
 
     /// What the bandwidth is multiplied by in scale `s`.
-    pub(super) fn bandwidth(&self, s: usize) -> f64 {
+    pub fn bandwidth(&self, s: usize) -> f64 {
         self.bandwidths.get(s).copied().unwrap_or(1.0)
     }
 
@@ -155,6 +161,10 @@ impl Hashed {
         }
         if let Measure::Xnor { .. } = self.measure {
             return error("attention.measure", "xnor".into(), "coincidence or match");
+        }
+        if let (DelayMode::Off, Some(window)) = (self.delays, self.delay_window) {
+            let expected = "none where `attention.delays` is off";
+            return error("attention.delay_window", window.to_string(), expected);
         }
         positive("attention.points", self.points)
     }

@@ -1,6 +1,6 @@
 //! Attention on the codes of tokens.
 
-use snn_attn::{Attend, CodeSimilarity, HashFunctions, HashScale, codes::Measure};
+use snn_attn::{Attend, CodeSimilarity, HashFunctions, HashScale, RelativeDelays, codes::Measure};
 use snn_core::{
     Activation, Backend, Builder, Event, Init, LoadError, Neuron, Pass, Signal, Stage,
     layer::{NeuronLayer, Synapse},
@@ -18,8 +18,9 @@ pub(super) struct HashedAttention<B: Backend> {
     functions: HashFunctions<B::Param>,
     codes: Vec<Code<B>>,
     similarity: CodeSimilarity<B::Param>,
-    delays: Option<B::Param>,
-    causal: bool,
+    /// Of every bit, those of distances are part of the similarity; and whether
+    /// none looks ahead.
+    delays: Option<(B::Param, bool)>,
     v: (Synapse<B>, NeuronLayer<B>),
     /// What the mean of the values is multiplied by, in each head.
     gain: B::Param,
@@ -42,7 +43,16 @@ impl<B: Attend> HashedAttention<B> {
         let bits: usize = config.bits.iter().sum();
         let weighted = config.bits.len() > 1 && config.fusion == Fusion::Weighted;
         let scales = || from.param("scales", &[config.bits.len()], Init::Constant(0.0));
-        let delays = || from.param("delays", &[heads, bits], Init::Constant(0.0));
+        let causal = config.delays == DelayMode::Causal;
+        let delays = |each| from.param("delays", &[heads, each], Init::Constant(0.0));
+        let (of_bits, of_distances) = match (config.delays, config.delay_window) {
+            (DelayMode::Off, _) => (None, None),
+            (_, None) => (Some((delays(bits)?, causal)), None),
+            (_, Some(window)) => {
+                let table = delays(2 * window + 1)?;
+                (None, Some(RelativeDelays { window, table, causal }))
+            }
+        };
         let map = |name: &str| synapse(from, name, dim);
         let lif = |name: &str, neuron| from.neuron(name, neuron);
         Ok(Self {
@@ -59,9 +69,9 @@ impl<B: Attend> HashedAttention<B> {
                 bits: config.bits.clone(),
                 scales: weighted.then(scales).transpose()?,
                 keep: config.keep,
+                delays: of_distances,
             },
-            delays: (config.delays != DelayMode::Off).then(delays).transpose()?,
-            causal: config.delays == DelayMode::Causal,
+            delays: of_bits,
             v: (map("v")?, lif("v_lif", Neuron::lif(2.0))?),
             gain: from.param("gain", &[heads, 1], Init::Constant(GAIN))?,
             attn_lif: lif("attn_lif", Neuron::lif(2.0).with_threshold(0.5))?,
@@ -87,9 +97,9 @@ impl<B: Attend> HashedAttention<B> {
             product(pass, name, &format!("{side}_distances"), x[i], points);
             product(pass, name, &format!("{side}_signs"), signs, points);
         }
-        match self.similarity.keep {
+        match (self.similarity.keep, &self.similarity.delays) {
             // Sums over all keys come first: a spike adds a row.
-            None => {
+            (None, None) => {
                 product(pass, name, "kv", k, width + 1);
                 product(pass, name, "qkv", q, width + 1);
                 if matches!(self.similarity.measure, Measure::Match { .. }) {
@@ -99,11 +109,11 @@ impl<B: Attend> HashedAttention<B> {
                 }
             }
             // Every score first, then the values of those that are kept.
-            Some(keep) => {
+            (keep, _) => {
                 let shape = k.shape();
-                let keys = shape[2..shape.len() - 1].iter().product();
+                let keys: usize = shape[2..shape.len() - 1].iter().product();
                 product(pass, name, "scores", q, keys);
-                product(pass, name, "values", v, keep.get().min(keys));
+                product(pass, name, "values", v, keep.map_or(keys, |keep| keep.get().min(keys)));
             }
         }
     }
@@ -114,6 +124,8 @@ impl<B: Attend> Attention<B> for HashedAttention<B> {
         let tokens: Vec<B::Real> = self.tokens.iter().map(|map| map.forward(pass, x)).collect();
         let signs = pass.backend.hash(&tokens.iter().collect::<Vec<_>>(), &self.functions);
         let (first, last) = (0, tokens.len() - 1);
+        let of_bits = self.delays.as_ref();
+        let of_distances = self.similarity.delays.as_ref();
         pass.observe(Event::Hash {
             name: &self.name,
             tokens: [&tokens[first], &tokens[last]],
@@ -121,13 +133,13 @@ impl<B: Attend> Attention<B> for HashedAttention<B> {
             heads: self.heads,
             bits: &self.similarity.bits,
             scales: self.similarity.scales.as_ref(),
-            delays: self.delays.as_ref(),
+            delays: of_bits.map(|(d, _)| d).or(of_distances.map(|d| &d.table)),
         });
         let codes: Vec<B::Spikes> =
             self.codes.iter().zip(&signs).map(|(code, y)| code.forward(pass, y)).collect();
         let q = &codes[first];
-        let delayed =
-            self.delays.as_ref().map(|d| pass.backend.delay(&codes[last], d, self.causal));
+        let delayed = of_bits.map(|(d, causal)| pass.backend.delay(&codes[last], d, *causal));
+        // Keys that each query sees differently are observed as they are.
         let k = delayed.as_ref().unwrap_or(&codes[last]);
         let current = self.v.0.forward(pass, x);
         let v = self.v.1.forward(pass, &current);

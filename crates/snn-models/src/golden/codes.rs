@@ -187,6 +187,7 @@ impl CodesRecording {
                 bits: bits.to_vec(),
                 scales: Some(self.param(backend, "scale_logits")?),
                 keep,
+                delays: None,
             };
             let weights = backend.attend_codes(&codes[0], &codes[1], &identity, heads, &similarity);
             let weights: Array<f64, Ix4> = self.fixed(name, read(backend.read(weights.input())))?;

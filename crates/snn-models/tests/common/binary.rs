@@ -1,6 +1,6 @@
 //! Small networks whose queries, keys and values are spikes.
 
-use proptest::{collection::vec, prelude::*};
+use proptest::{collection::vec, option, prelude::*};
 use snn_attn::{Granularity, Parameterisation, Similarity, codes::Measure};
 use snn_models::{
     Config,
@@ -207,9 +207,9 @@ pub fn efficient() -> impl Strategy<Value = Config> {
     // Widths below, at and past a machine word.
     let bits = prop_oneof![1..=9usize, 63..=66usize];
     let scales = vec((bits, prop_oneof![Just(0.25), Just(1.0), Just(4.0)]), 1..=3);
-    let flags = (any::<[bool; 2]>(), prop_oneof![Just(None), (1..5usize).prop_map(Some)]);
+    let flags = (any::<[bool; 2]>(), option::of(1..5usize), option::of(0..4usize));
     let hashed = (scales, 1..=5usize, coding, delays, measure, flags).prop_map(
-        |(scales, points, coding, delays, measure, ([shared, concat], keep))| {
+        |(scales, points, coding, delays, measure, ([shared, concat], keep, window))| {
             let (bits, bandwidths) = scales.into_iter().unzip();
             Attention::Hashed(Hashed {
                 bits,
@@ -221,6 +221,7 @@ pub fn efficient() -> impl Strategy<Value = Config> {
                 measure,
                 keep: keep.and_then(std::num::NonZeroUsize::new),
                 delays,
+                delay_window: window.filter(|_| delays != DelayMode::Off),
             })
         },
     );

@@ -1,7 +1,9 @@
 //! Attention on hashed tokens, with gradients.
 
+use std::ops::RangeInclusive;
+
 use snn_attn::{
-    CodeSimilarity, HashAttend, HashFunctions,
+    CodeSimilarity, HashAttend, HashFunctions, RelativeDelays,
     codes::{Bias, Delays, Measure},
 };
 use tch::{Kind, Tensor};
@@ -58,18 +60,7 @@ impl HashAttend for Torch {
 
     fn delay(&self, x: &Spikes, delta: &Tensor, causal: bool) -> Spikes {
         let steps = x.0.size()[0];
-        let (least, most) = Delays::<f64>::range(x.0.size()[0] as usize, causal);
-        let delta = delta.flatten(0, -1).clamp(least, most);
-        let (whole, hard) = (delta.detach().floor(), delta.detach().round());
-        let fraction = &delta - &whole;
-        let (mut shifted, mut soft) = (x.0.zeros_like(), x.0.zeros_like());
-        for n in least as i64..=most as i64 + 1 {
-            let at = |by: &Tensor, n: i64| by.eq(n as f64).to_kind(x.0.kind());
-            let moved = shift(&x.0, n, steps);
-            shifted += &moved * at(&hard, n);
-            soft += moved * (at(&whole, n) * (1.0 - &fraction) + at(&whole, n - 1) * &fraction);
-        }
-        Spikes(straight_through(&shifted, &soft))
+        Spikes(Shifts::new(&delta.flatten(0, -1), steps, causal).sum(|n| shift(&x.0, n, steps)))
     }
 
     fn attend_codes(
@@ -81,11 +72,15 @@ impl HashAttend for Torch {
         similarity: &CodeSimilarity<Tensor>,
     ) -> Real {
         let [codes, keys, values] = [q, k, v].map(|x| split(&x.0, length(heads)));
+        let steps = k.0.size()[0];
         let mut counts = Vec::new();
         let mut start = 0;
         for &bits in &similarity.bits {
             let [q, k] = [&codes, &keys].map(|x| x.narrow(3, start, length(bits)));
-            counts.push(count(&q, &k, similarity.measure));
+            counts.push(match &similarity.delays {
+                None => count(&q, &k, similarity.measure),
+                Some(delays) => late_count([&q, &k], steps, delays, similarity.measure),
+            });
             start += length(bits);
         }
         let shares: Vec<Tensor> = match &similarity.scales {
@@ -187,6 +182,60 @@ fn count(q: &Tensor, k: &Tensor, measure: Measure) -> Tensor {
         Measure::Coincidence => both,
         Measure::Match { offset } => both + neither() + f64::from(offset),
         Measure::Xnor { a } => both + neither() * a,
+    }
+}
+
+/// As [`count`], of keys as late as each query sees them.
+fn late_count(
+    [q, k]: [&Tensor; 2],
+    steps: i64,
+    delays: &RelativeDelays<Tensor>,
+    measure: Measure,
+) -> Tensor {
+    let (heads, n, m) = (q.size()[1], q.size()[2], k.size()[2]);
+    let pairs = (0..n).flat_map(|i| (0..m).map(move |j| (i, j)));
+    let columns: Vec<i64> =
+        pairs.map(|(i, j)| delays.column(i as usize, j as usize) as i64).collect();
+    let columns = Tensor::from_slice(&columns).to_device(q.device());
+    let table = delays.table.reshape([heads, -1]).index_select(1, &columns);
+    let shifts = Shifts::new(&table.reshape([heads, n, m]), steps, delays.causal);
+    let of_time = k.reshape([steps, -1]);
+    shifts.sum(|n| count(q, &shift(&of_time, n, steps).view_as(k), measure))
+}
+
+/// Delays between whole steps.
+struct Shifts {
+    range: RangeInclusive<i64>,
+    hard: Tensor,
+    whole: Tensor,
+    fraction: Tensor,
+}
+
+impl Shifts {
+    fn new(delta: &Tensor, steps: i64, causal: bool) -> Self {
+        let (least, most) = Delays::<f64>::range(steps as usize, causal);
+        let delta = delta.clamp(least, most);
+        let whole = delta.detach().floor();
+        Self {
+            range: least as i64..=most as i64 + 1,
+            hard: delta.detach().round(),
+            fraction: &delta - &whole,
+            whole,
+        }
+    }
+
+    /// What is late, if `moved(n)` is it late by `n` steps: hard, and backwards soft.
+    fn sum(&self, moved: impl Fn(i64) -> Tensor) -> Tensor {
+        let at = |by: &Tensor, n: i64| by.eq(n as f64).to_kind(self.fraction.kind());
+        let (mut hard, mut soft) = (Tensor::from(0.0), Tensor::from(0.0));
+        for n in self.range.clone() {
+            let moved = moved(n);
+            hard = hard + moved.detach() * at(&self.hard, n);
+            let share = at(&self.whole, n) * (1.0 - &self.fraction)
+                + at(&self.whole, n - 1) * &self.fraction;
+            soft = soft + moved * share;
+        }
+        straight_through(&hard, &soft)
     }
 }
 
