@@ -297,4 +297,6 @@ fn choose_explains_its_pick() {
     assert_eq!(pick["evidence"][0]["kind"], "published");
     let words = ["choose", "--task", "vision", "--hardware", "abacus", "--priority", "accuracy"];
     says(&fails(&mut snn(words)), &["hardware is `abacus`, expected one of gpu, cpu, edge"]);
+    let words = ["choose", "--task", "multimodal", "--hardware", "cpu", "--priority", "accuracy"];
+    says(&fails(&mut snn(words)), &["task is `multimodal`", "several kinds of input at once"]);
 }

@@ -49,7 +49,10 @@ pub enum Priority {
 
 /// A word that names no task, hardware or priority.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what} is `{found}`, expected one of {}", known.join(", "))]
+#[error(
+    "{what} is `{found}`, expected one of {}{}", known.join(", "),
+    hint.map_or(String::new(), |hint| format!(": {hint}"))
+)]
 pub struct UnknownWord {
     /// What it was to name.
     pub what: &'static str,
@@ -57,6 +60,24 @@ pub struct UnknownWord {
     pub found: String,
     /// Every word that would have been right.
     pub known: Vec<String>,
+    /// What to do instead, for words of things that others have.
+    pub hint: Option<&'static str>,
+}
+
+/// What there is instead of things that the zoo does not have.
+fn hint(word: &str) -> Option<&'static str> {
+    match word {
+        "multimodal" => Some(
+            "no network here reads several kinds of input at once, and no paper of the zoo has \
+             one; choose a network for each kind, and join their answers yourself",
+        ),
+        "audio" | "sound" | "speech" => Some(
+            "sound is read as the frames of its spectrogram, by the networks of vision; `snn train` \
+             has presets for fsdd, shd, ssc and speech-commands",
+        ),
+        "text" | "language" => Some("text is nlp"),
+        _ => None,
+    }
 }
 
 macro_rules! words {
@@ -85,6 +106,7 @@ macro_rules! words {
                     what: $what,
                     found: word.into(),
                     known: Self::ALL.iter().map(|one| one.name().to_owned()).collect(),
+                    hint: hint(word),
                 })
             }
         }
@@ -402,8 +424,12 @@ mod tests {
         for &hardware in Hardware::ALL {
             assert_eq!(hardware.name().parse(), Ok(hardware));
         }
+        let error = "taste".parse::<Task>().unwrap_err().to_string();
+        assert_eq!(error, "task is `taste`, expected one of vision, events, nlp");
+        let error = "multimodal".parse::<Task>().unwrap_err().to_string();
+        assert!(error.contains("vision, events, nlp: no network here reads several kinds"));
         let error = "audio".parse::<Task>().unwrap_err().to_string();
-        assert_eq!(error, "task is `audio`, expected one of vision, events, nlp");
+        assert!(error.contains("presets for fsdd"), "{error}");
         assert!("".parse::<Priority>().is_err());
         assert!("GPU".parse::<Hardware>().is_err());
     }

@@ -7,7 +7,8 @@ use super::output;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: snn choose --task nlp --hardware cpu --priority efficiency")]
 pub struct Arguments {
-    /// What the network is to do: vision, events, nlp
+    /// What the network is to do: vision (images, and sound as frames), events, nlp; none does
+    /// several at once
     #[arg(long)]
     task: String,
     /// What it is to run on: gpu, cpu, edge, neuromorphic, analog
