@@ -71,8 +71,8 @@ fn hidden_letters_are_found() {
     assert!(last.test_accuracy > 0.5, "{metrics:?}");
 }
 
-#[test]
-fn texts_are_told_apart() {
+/// Texts of two kinds of letters.
+fn two_kinds() -> TextSet {
     let texts = |salt: usize| -> Vec<(Vec<u32>, usize)> {
         let text = |i: usize| {
             let class = (i + salt) % 2;
@@ -81,11 +81,16 @@ fn texts_are_told_apart() {
         };
         (0..200).map(text).collect()
     };
-    let data = TextSet {
+    TextSet {
         vocabulary: snn_data::text::Vocabulary::read("abcd", Unit::Characters),
         train: Examples::Classes { texts: texts(0) },
         test: Examples::Classes { texts: texts(1) },
-    };
+    }
+}
+
+#[test]
+fn texts_are_told_apart() {
+    let data = two_kinds();
     let config = config(&["model.task={kind='classify', classes=2}", "epochs=4"]);
     let dir = tempfile::tempdir().unwrap();
     let folder = RunFolder::create_numbered(dir.path(), "run", &config, "test").unwrap();
@@ -116,6 +121,37 @@ fn a_run_goes_on_bit_for_bit() {
     assert!(stopped.is_err());
     assert_eq!(run(&whole, &data, &in_two).len(), 3);
     assert_eq!(weights(&at_once), weights(&in_two));
+}
+
+/// A Matterhorn learns on devices that are off, each step on others, and goes on as if nothing had
+/// been in between.
+#[test]
+fn noise_of_devices_is_learned_to_be_stood() {
+    let classify = "model.task={kind='classify', classes=2}";
+    let coding = "model.coding={bits=4, weights={bits=4, base='two'}}";
+    let noise = "noise={programming=0.1, read=0.05, threshold=0.05}";
+    let (data, dir) = (two_kinds(), tempfile::tempdir().unwrap());
+    let trained = |changes: &[&str], name: &str| {
+        let config = config(&[&[classify, coding, "epochs=4"], changes].concat());
+        let folder = RunFolder::create_numbered(dir.path(), name, &config, "test").unwrap();
+        let metrics = run(&config, &data, &folder);
+        (metrics.last().unwrap().clone(), std::fs::read(folder.file("last.safetensors")).unwrap())
+    };
+    let (quiet, weights) = trained(&[], "quiet");
+    assert!(trained(&["noise={}"], "quiet").1 == weights, "noise of strength 0");
+    let (noisy, disturbed) = trained(&[noise], "noisy");
+    assert!(noisy.test_accuracy > 0.9 && quiet.test_accuracy > 0.9, "{noisy:?} {quiet:?}");
+    assert!(disturbed != weights);
+    assert!(trained(&[noise], "noisy").1 == disturbed, "the same seed");
+    assert!(trained(&[noise, "seed=2"], "noisy").1 != disturbed);
+
+    let told = |changes: &[&str]| {
+        let changes: Vec<String> = changes.iter().map(|&change| change.into()).collect();
+        preset("sst2-matterhorn", &changes).unwrap().unwrap_err().to_string()
+    };
+    assert!(told(&["noise.read=-1.0"]).contains("`noise.read` is -1"));
+    let without = told(&["noise.read=0.1", "model.coding={bits=4}"]);
+    assert!(without.contains("`noise` is given, expected none"), "{without}");
 }
 
 #[test]

@@ -5,12 +5,13 @@ use snn_core::{
 };
 use tch::{Kind, Tensor};
 
-use super::{Torch, operations::straight_through};
+use super::{Disturbance, Torch, operations::straight_through};
 
 /// A masked time-to-first-spike code that is learned: its step by gradients, its zero point and
 /// mask level from what it sees.
 #[derive(Debug)]
 pub struct TorchCoder {
+    name: String,
     config: CoderConfig,
     step: Tensor,
     zero_point: Tensor,
@@ -25,6 +26,7 @@ impl TorchCoder {
     pub(super) fn new(backend: &Torch, parts: &CoderParts) -> Self {
         let name = |part: &str| format!("{}.{part}", parts.name);
         Self {
+            name: parts.name.clone(),
             config: parts.config,
             step: backend.learn(&name("step"), &parts.step),
             zero_point: backend.track(&name("zero_level"), &parts.zero_point),
@@ -37,10 +39,16 @@ impl TorchCoder {
     /// straight through where the level is not clamped; the gradient of the step is scaled by
     /// `1 / sqrt(numbers * T)`, as in LSQ (Esser et al., section 2.2). The term of LSQ that comes
     /// from what a level is worth is left out: the norm behind the synapse makes it zero.
-    pub(super) fn code(&self, x: &Tensor, mode: Mode) -> (Tensor, Tensor) {
+    pub(super) fn code(
+        &self,
+        x: &Tensor,
+        mode: Mode,
+        disturbance: Option<Disturbance>,
+    ) -> (Tensor, Tensor) {
         if mode == Mode::Train {
             tch::no_grad(|| self.calibrate(x));
         }
+        let x = &disturbance.map_or_else(|| x.shallow_clone(), |by| by.thresholds(&self.name, x));
         let top = self.top();
         let gain = 1.0 / (x.numel() as f64 * top).sqrt();
         let magnitude = self.step.abs().clamp_min(LEAST_STEP);

@@ -7,6 +7,7 @@ mod device;
 mod fire;
 mod frames;
 mod hashed;
+mod noise;
 mod norm;
 mod operations;
 mod pool;
@@ -16,13 +17,14 @@ mod store;
 mod synapse;
 mod temporal;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
-use snn_core::Weights;
+use snn_core::{Mode, Weights};
 use tch::{Device, Kind, Tensor};
 
 pub use coder::TorchCoder;
 pub use device::{DeviceError, device};
+pub use noise::Disturbance;
 pub use signal::{Counts, Real, Spikes};
 pub use synapse::TorchSynapse;
 
@@ -50,6 +52,7 @@ pub struct Torch {
     device: Device,
     precision: Precision,
     store: RefCell<Store>,
+    disturbance: Cell<Option<Disturbance>>,
 }
 
 /// The float type that everything is computed in.
@@ -81,7 +84,18 @@ impl Torch {
     pub fn new(device: Device, precision: Precision) -> Result<Self, DeviceError> {
         device::check(device)?;
         crate::shim::keep_memory();
-        Ok(Self { device, precision, store: RefCell::default() })
+        Ok(Self { device, precision, store: RefCell::default(), disturbance: Cell::default() })
+    }
+
+    /// What is wrong with the devices of passes in [`Mode::Train`](snn_core::Mode::Train) from now
+    /// on; nothing, unless this was called.
+    pub fn disturb(&self, by: Option<Disturbance>) {
+        self.disturbance.set(by);
+    }
+
+    /// What a pass of this mode suffers.
+    fn disturbance(&self, mode: Mode) -> Option<Disturbance> {
+        self.disturbance.get().filter(|_| mode == Mode::Train)
     }
 
     /// Where its tensors live.

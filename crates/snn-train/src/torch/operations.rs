@@ -129,7 +129,7 @@ impl Backend for Torch {
         repeats: usize,
         mode: Mode,
     ) -> Real {
-        let current = synapse.current(tensor_of(x), repeats, mode);
+        let current = synapse.current(tensor_of(x), repeats, (mode, self.disturbance(mode)));
         if repeats == 1 {
             return Real(current);
         }
@@ -162,7 +162,7 @@ impl Backend for Torch {
     }
 
     fn code(&self, coder: &TorchCoder, x: &Real, mode: Mode) -> (Counts, Spikes) {
-        let (levels, spikes) = coder.code(&x.0, mode);
+        let (levels, spikes) = coder.code(&x.0, mode, self.disturbance(mode));
         (Counts(levels), Spikes(spikes))
     }
 

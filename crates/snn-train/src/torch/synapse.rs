@@ -5,7 +5,7 @@ use snn_core::{
 use tch::Tensor;
 
 use super::{
-    Torch,
+    Disturbance, Torch,
     convert::{length, lengths, shape},
     frames::{join, split},
     norm::Norm,
@@ -21,6 +21,7 @@ pub struct TorchSynapse {
 
 #[derive(Debug)]
 struct Stage {
+    name: String,
     map: Map,
     /// Shaped as published.
     weight: Tensor,
@@ -37,9 +38,14 @@ impl TorchSynapse {
     }
 
     /// The current of an input that stands for `repeats` equal ones, once.
-    pub(super) fn current(&self, x: &Tensor, repeats: usize, mode: Mode) -> Tensor {
+    pub(super) fn current(
+        &self,
+        x: &Tensor,
+        repeats: usize,
+        how: (Mode, Option<Disturbance>),
+    ) -> Tensor {
         let x = if self.unit == 1.0 { x.shallow_clone() } else { x * self.unit };
-        self.stages.iter().fold(x, |x, stage| stage.current(&x, repeats, mode))
+        self.stages.iter().fold(x, |x, stage| stage.current(&x, repeats, how))
     }
 }
 
@@ -47,6 +53,7 @@ impl Stage {
     fn new(backend: &Torch, parts: &StageParts) -> Self {
         let name = |part: &str| format!("{}.{part}", parts.name);
         Self {
+            name: parts.name.clone(),
             map: parts.map,
             weight: backend.learn(&name("weight"), &parts.weight),
             quantizer: parts.quantizer.as_ref().map(|q| Quantizer::new(backend, q)),
@@ -56,9 +63,22 @@ impl Stage {
         }
     }
 
-    fn current(&self, x: &Tensor, repeats: usize, mode: Mode) -> Tensor {
+    fn current(
+        &self,
+        x: &Tensor,
+        repeats: usize,
+        (mode, disturbance): (Mode, Option<Disturbance>),
+    ) -> Tensor {
         let out = lengths(&self.map.output_shape(&shape(x)));
-        let mut rows = self.apply(x, &self.weight()).reshape([-1, length(self.map.outputs())]);
+        let disturbance = disturbance.filter(|_| matches!(self.quantizer, Some(Quantizer::Log(_))));
+        let mut weight = self.weight();
+        if let Some(by) = disturbance {
+            weight = by.program(&self.name, &weight);
+        }
+        let mut rows = self.apply(x, &weight).reshape([-1, length(self.map.outputs())]);
+        if let Some(by) = disturbance {
+            rows = by.read(&self.name, &weight, &rows);
+        }
         for norm in &self.norms {
             rows = norm.forward(&rows, repeats, mode);
         }

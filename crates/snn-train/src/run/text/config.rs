@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use snn_core::analog::{AnalogError, Noise};
 use snn_data::text::{TextFiles, Unit};
 use snn_models::wta_spikingformer;
 
@@ -39,6 +40,10 @@ pub struct Config {
     /// Shape of the network. Its `vocabulary` is the greatest number of words; a run sets it to
     /// that of the tokens of its text.
     pub model: wta_spikingformer::Config,
+    /// Noise of the analog devices that training steps run on, drawn anew for each, for networks
+    /// with logarithmic weights; they are tested on perfect ones. Nothing is wrong unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<Noise>,
     /// How gradients move the weights.
     pub optimizer: OptimizerConfig,
     /// How far they do, over time.
@@ -80,6 +85,19 @@ impl Config {
         check("length", fits, length, "at least 1, at most `model.context`")?;
         let clip = clip.unwrap_or(1.0);
         check("clip", clip > 0.0, &clip, "above 0")?;
+        if let Some(noise) = &self.noise {
+            let wrong = |AnalogError { field, found, expected }| {
+                let key = match field {
+                    "programming" => "noise.programming",
+                    "read" => "noise.read",
+                    _ => "noise.threshold",
+                };
+                RunError::Value { key, found: found.to_string(), expected }
+            };
+            noise.validate().map_err(wrong)?;
+            let held = self.model.coding.as_ref().is_some_and(|coding| coding.weights.is_some());
+            check("noise", held, &"given", "none: the model has no `coding.weights`")?;
+        }
         self.schedule.validate()
     }
 }

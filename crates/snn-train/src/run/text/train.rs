@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     optim::clip_grad_norm,
-    torch::{Torch, to_torch},
+    torch::{Disturbance, Torch, to_torch},
 };
 
 /// Steps from one that is watched for its firing rates to the next.
@@ -104,6 +104,9 @@ impl Trainer {
         for (step, batch) in batches.iter().enumerate() {
             let lr = schedule.at(epoch as f64 + step as f64 / steps as f64);
             let mut watched = (step % WATCHED == 0).then_some(&mut rates);
+            let number = (epoch * steps + step) as u64;
+            let disturbance = |noise| Disturbance { noise, seed, pass: number };
+            self.learner.backend.disturb(self.config.noise.map(disturbance));
             let mut pass = Pass::train(&self.learner.backend);
             if watched.is_some() {
                 pass = pass.with_probe(&mut watched);
