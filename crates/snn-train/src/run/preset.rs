@@ -33,6 +33,7 @@ embed![
     "cifar10-dvs-spike-driven-transformer",
     "cifar10-dvs-qkformer",
     "cifar10-dvs-statten",
+    "cifar10-dvs-teformer",
     "nmnist",
     "n-caltech101",
     "n-cars",
@@ -40,6 +41,7 @@ embed![
     "shd",
     "ssc",
     "fsdd",
+    "fsdd-teformer",
     "speech-commands",
 ];
 

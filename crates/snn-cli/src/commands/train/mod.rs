@@ -26,7 +26,7 @@ pub struct Arguments {
     /// digits-efficient, digits-lsformer or digits-teformer (need no files); images: mnist,
     /// fashion-mnist, fashion-mnist-efficient, cifar10, cifar100, tiny-imagenet, imagenet; events:
     /// dvs128-gesture, dvs128-gesture-qkformer, cifar10-dvs, cifar10-dvs-spike-driven-transformer,
-    /// cifar10-dvs-qkformer, cifar10-dvs-statten, nmnist, n-caltech101, n-cars, asl-dvs, shd, ssc;
+    /// cifar10-dvs-qkformer, cifar10-dvs-statten, cifar10-dvs-teformer, nmnist, n-caltech101, n-cars, asl-dvs, shd, ssc;
     /// sound: fsdd, speech-commands; text: tiny-shakespeare, wikitext2, sst2,
     /// sst2-matterhorn
     #[arg(default_value = "digits")]
