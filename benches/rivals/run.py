@@ -6,10 +6,11 @@
     python run.py lif --rival NAME --case FILE --threads N --answer FILE
     python run.py hamming --rival NAME --case FILE --threads N --answer FILE
     python run.py synapses --rival NAME --case FILE --threads N --answer FILE
+    python run.py codes --rival NAME --case FILE --threads N --answer FILE
     python run.py decode --rival NAME --case FILE --form wta|softmax --threads N --answer FILE
     python run.py attention --rival NAME --case FILE --heads N [--neuron] --threads N --answer FILE
 
-The last six serve: see `serve.py`.
+The last seven serve: see `serve.py`.
 """
 import argparse
 import os
@@ -19,7 +20,7 @@ from serve import keep_memory, serve
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["check", "export", "models", "lif", "synapses", "attention", "decode", "hamming"])
+    parser.add_argument("command", choices=["check", "export", "models", "lif", "synapses", "codes", "attention", "decode", "hamming"])
     for text in ["rival", "case", "onnx", "form", "answer"]:
         parser.add_argument(f"--{text}")
     for number in ["batch", "threads", "heads"]:
@@ -53,6 +54,10 @@ def main():
             return prepare(a.rival, a.case, a.threads)
         if a.command == "synapses":
             from synapses import prepare
+
+            return prepare(a.rival, a.case, a.threads)
+        if a.command == "codes":
+            from codes import prepare
 
             return prepare(a.rival, a.case, a.threads)
         if a.command == "decode":

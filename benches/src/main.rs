@@ -12,7 +12,7 @@ use snn_benches::{
     machine, report,
     serve::{self, Work, serve},
     suite::{self, Options, Results, precision},
-    work::{Attention, Classify, Decode, Fire, Layer, Search},
+    work::{Attention, Classify, Coded, Decode, Fire, Layer, Search},
 };
 use snn_core::{Map, Packed, Weights, Window, files::write_atomic, packed::Precision};
 use snn_hash::{BitCodes, Isa};
@@ -207,6 +207,15 @@ fn work(
                     [..] => anyhow::bail!("{}: `weight` has no inputs", case.display()),
                 };
                 Layer::new(Packed::new(precision), map, &weight, &x.mapv(|x| x != 0.0))
+            },
+            answer,
+        ),
+        suite::Suite::Codes => serve(
+            || {
+                let file = Weights::load(case)?;
+                let [x, weight, bias] =
+                    [tensor(&file, "x")?, tensor(&file, "weight")?, tensor(&file, "bias")?];
+                Coded::new(Packed::new(precision), &x, &weight, &bias)
             },
             answer,
         ),

@@ -1,11 +1,14 @@
 //! What is timed of the engine: whole networks, neurons, attention, search.
 
-use anyhow::Result;
-use ndarray::{ArrayD, ArrayViewD};
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use ndarray::{ArrayD, ArrayViewD, arr0};
 use rayon::prelude::*;
 use snn_attn::{Attend, KeyValueCache, WinnerTakeAll};
 use snn_core::{
-    Backend, Builder, Input, Map, Neuron, Packed, Pass, Signal, Stage, Tensor, Weights,
+    Backend, Builder, Init, Input, Map, Mode, Neuron, Packed, Pass, Signal, Stage, Tensor, Weights,
+    backend::{CoderConfig, CoderParts},
     layer::{NeuronLayer, Synapse},
     packed::Precision,
     tensor,
@@ -105,6 +108,77 @@ impl Work for Layer<Packed> {
 
     fn answer(&mut self) -> Vec<f32> {
         values(&self.backend, &self.spikes())
+    }
+}
+
+/// The code of the layers in the suite `codes`: 4 bits, k = 3, as Matterhorn has it.
+pub const CODE: CoderConfig =
+    CoderConfig { levels: 16, dead_zone: 3, widen_every: 0, refresh_every: 1 };
+
+/// Its mask, and its level of 0.
+pub const MASK: u32 = 7;
+
+/// A synapse between two masked time-to-first-spike codes, on any backend; a level is a current of
+/// 1.
+pub struct Coded<B: Backend> {
+    backend: B,
+    synapse: Synapse<B>,
+    coder: B::Coder,
+    input: B::Counts,
+}
+
+impl<B: Backend> Coded<B> {
+    /// For a weight `[outputs, inputs]`, a bias and levels `[T, B, positions..., inputs]`.
+    ///
+    /// # Errors
+    /// If the weight is no matrix, or the bias does not fit it.
+    pub fn new(
+        backend: B,
+        levels: &ArrayD<f32>,
+        weight: &ArrayD<f32>,
+        bias: &ArrayD<f32>,
+    ) -> Result<Self> {
+        let [outputs, inputs] = *weight.shape() else { bail!("`weight` is no matrix") };
+        let mut weights = Weights::default();
+        weights.insert("synapse.weight", Tensor::F32(weight.clone()));
+        weights.insert("synapse.bias", Tensor::F32(bias.clone()));
+        let stage = Stage::linear("synapse", inputs, outputs).bias(Init::Constant(0.0));
+        let synapse = Builder::load(&backend, &weights).synapse(stage)?;
+        let number = |n: u32| Arc::new(Tensor::I64(arr0(i64::from(n)).into_dyn()));
+        let coder = backend.coder(&CoderParts {
+            name: "code".into(),
+            config: CODE,
+            step: Arc::new(Tensor::F32(arr0(1.0).into_dyn())),
+            zero_point: number(MASK),
+            mask: number(MASK),
+            tracked: number(1),
+        });
+        let input = backend.counts(&levels.mapv(|level| level as u32));
+        Ok(Self { synapse, coder, input, backend })
+    }
+
+    fn next(&self) -> (B::Counts, B::Spikes) {
+        let current = self.synapse.forward(&mut Pass::new(&self.backend), &self.input);
+        self.backend.code(&self.coder, &current, Mode::Eval)
+    }
+
+    /// The next levels, `[T, B, positions..., outputs]`.
+    pub fn levels(&self) -> ArrayD<f64> {
+        self.backend.read(self.next().0.input())
+    }
+}
+
+impl Work for Coded<Packed> {
+    fn about(&self) -> String {
+        about(&self.backend)
+    }
+
+    fn run(&mut self) {
+        std::hint::black_box(self.next());
+    }
+
+    fn answer(&mut self) -> Vec<f32> {
+        values(&self.backend, &self.next().0)
     }
 }
 

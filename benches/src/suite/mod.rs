@@ -1,6 +1,7 @@
 //! The contests that `cargo xtask bench` holds.
 
 mod attention;
+mod codes;
 mod curves;
 mod decode;
 mod hamming;
@@ -40,6 +41,8 @@ pub enum Suite {
     Curves,
     /// Synapses with their neurons, over the density of spikes
     Synapses,
+    /// Layers of masked time-to-first-spike codes, from levels to levels
+    Codes,
     /// LIF neurons, from currents to spikes
     Lif,
     /// The core of self-attention
@@ -184,6 +187,7 @@ pub fn run(options: &Options, mut each: impl FnMut(&Results) -> Result<()>) -> R
             Suite::Models => models::run(&mut hall)?,
             Suite::Curves => curves::run(&mut hall)?,
             Suite::Synapses => synapses::run(&mut hall)?,
+            Suite::Codes => codes::run(&mut hall)?,
             Suite::Lif => lif::run(&mut hall)?,
             Suite::Attention => attention::run(&mut hall)?,
             Suite::Decode => decode::run(&mut hall)?,
