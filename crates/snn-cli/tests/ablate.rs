@@ -15,6 +15,7 @@ fn ablate(out: &std::path::Path) -> Command {
         command.args(["--set", setting]);
     }
     command.args(["--set", "model.host.heads=2", "--set", "model.host.mlp_ratio=1"]);
+    command.args(["--set", "model.attention.points=5"]);
     command
 }
 
@@ -28,13 +29,14 @@ fn every_study_is_reported_and_goes_on_where_it_stopped() {
         "Coding",
         "One scale or several, at equal bits",
         "Weight of the fusion loss",
+        "Hash functions before training",
         "Alignment in time",
         "Penalty of long delays",
         "Keys that count",
         "Against other attentions",
     ];
     says(&told, &titles);
-    says(&told, &["32 bits", "hybrid", "delays, never ahead", "softmax", "report.html"]);
+    says(&told, &["32 bits", "hybrid", "fitted", "delays by distance", "softmax", "report.html"]);
     let report = fs::read_to_string(out.join("report.html")).unwrap();
     says(&report, &titles);
     says(&report, &["<svg", "handwritten", "1 seeds"]);

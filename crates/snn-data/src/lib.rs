@@ -46,4 +46,4 @@ pub use error::DataError;
 pub use images::{Image, Images};
 pub use loader::{Batch, Epoch, Loader, LoaderConfig, Source};
 pub use manifest::Manifest;
-pub use sources::{EventSettings, FrameSize, Settings, SoundSettings, Sources};
+pub use sources::{EventSettings, FrameSize, Limit, Settings, SoundSettings, Sources};

@@ -2,9 +2,10 @@
 
 use ndarray::Axis;
 use proptest::prelude::*;
-use rand::RngExt;
+use rand::{RngExt, SeedableRng};
 use snn_data::{
-    Augment, Batch, DataError, Dataset, Images, Loader, LoaderConfig, Source, Sources,
+    Augment, Batch, DataError, Dataset, FrameSize, Images, Limit, Loader, LoaderConfig, Settings,
+    Source, Sources,
     augment::{Augmented, Erase, Fill, Mix, ResizedCrop},
     manifest::Normalisation,
     random::Rng,
@@ -242,4 +243,30 @@ fn sources_of_images_are_those_of_the_dataset() {
     assert_eq!(first(Loader::new(sources.train, config.clone()).unwrap()), want);
     let want = first(Loader::new(digits.test_source().unwrap(), config.clone()).unwrap());
     assert_eq!(first(Loader::new(sources.test, config).unwrap()), want);
+}
+
+/// A limit takes samples at equal distances, says so, and is no limit where there are fewer.
+#[test]
+fn a_part_of_a_dataset_is_spread_over_all_of_it() {
+    let size = FrameSize { steps: 1, height: 8, width: 8 };
+    let open = |train, test| {
+        let settings = Settings { limit: Limit { train, test }, ..Settings::default() };
+        Sources::open("digits", None, &settings, size)
+    };
+    let (all, part) = (open(None, None).unwrap(), open(Some(100), Some(usize::MAX)).unwrap());
+    assert_eq!((part.train.len(), part.test.len()), (100, all.test.len()));
+    let total = all.train.len();
+    assert!(
+        part.split.ends_with(&format!("; 100 of {total} training and 360 of 360 test samples"))
+    );
+    let sample = |source: &dyn Source, i| {
+        let mut out = vec![0.0; 64];
+        source.sample(i, &mut Rng::seed_from_u64(0), &mut out).unwrap();
+        (source.label(i), out)
+    };
+    for i in 0..100 {
+        assert_eq!(sample(&*part.train, i), sample(&*all.train, i * total / 100));
+    }
+    let error = open(Some(0), None).err().unwrap().to_string();
+    assert!(error.contains("limit.train"), "{error}");
 }

@@ -2,15 +2,17 @@
 //!
 //! Everything here is our reading of the idea; no paper defines it.
 
-use ndarray::{Array2, Array3, Array4, ArrayView4};
+use ndarray::{Array2, Array3, Array4, ArrayView4, Axis};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use snn_core::reference::Scalar;
 
 use crate::{
     codes::BitCodes,
     error::HashError,
     rbf::{
-        bandwidth, centred, check_projection, codes, features, mean_of_tokens, normalize, project,
-        squared_distances,
+        Fit, bandwidth, centred, check_projection, codes, features, labels, mean_of_tokens,
+        normalize, positions, project, squared_distances,
     },
 };
 
@@ -71,6 +73,11 @@ impl<F: Scalar> MultiBandwidth<F> {
         Ok(Self { support, scales })
     }
 
+    /// Support points `[H, m, D]`.
+    pub fn support(&self) -> &Array3<F> {
+        &self.support
+    }
+
     /// The scales.
     pub fn scales(&self) -> &[Scale<F>] {
         &self.scales
@@ -107,6 +114,30 @@ impl<F: Scalar> MultiBandwidth<F> {
             scale.centre = mean_of_tokens(&of_keys);
         }
         self
+    }
+
+    /// Support points and functions learned from tokens `[B, H, N, D]`, queries and keys one after
+    /// the other: see [`Fit`]. The points are tokens of the first sample, drawn from `seed`;
+    /// projections start from those that are there.
+    ///
+    /// # Errors
+    /// [`HashError`] if a sample has fewer tokens than points, or a fit diverges.
+    ///
+    /// # Panics
+    /// If there is no sample, or heads or channels differ from those of the support points.
+    pub fn fitted(mut self, fit: &Fit, x: ArrayView4<'_, F>, seed: u64) -> Result<Self, HashError> {
+        let (units, _) = normalize(x);
+        let positions =
+            positions(x.dim().2, self.support.dim().1, &mut ChaCha8Rng::seed_from_u64(seed))?;
+        self.support = units.index_axis(Axis(0), 0).select(Axis(1), &positions);
+        let distances = squared_distances(&units, &self.support);
+        let (bandwidth, labels) = (bandwidth(&[&distances]), labels(&units, fit.neighbours));
+        for scale in &mut self.scales {
+            let features = features(&distances, &bandwidth.mapv(|s| s * scale.multiplier));
+            let start = std::mem::take(&mut scale.projection);
+            (scale.centre, scale.projection) = fit.centre_and_project(features, &labels, start)?;
+        }
+        Ok(self)
     }
 
     fn distances(&self, sides: &[ArrayView4<'_, F>]) -> Vec<Array4<F>> {

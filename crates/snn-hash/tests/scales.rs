@@ -3,8 +3,8 @@
 use ndarray::{Array3, Array4, Axis, array, s};
 use proptest::{collection::vec, prelude::*};
 use snn_hash::{
-    BitCodes, Fusion, Grid, MultiBandwidth, MultiCodes, Scale, softmax, temporal_difference,
-    window_mean,
+    BitCodes, Fit, Fusion, Grid, HashError, MultiBandwidth, MultiCodes, Scale, softmax,
+    temporal_difference, window_mean,
 };
 
 /// Codes of some items at scales of ragged widths.
@@ -68,6 +68,31 @@ proptest! {
         prop_assert_eq!(&codes[0], &codes[1]);
         // A side that is both has the same bandwidth.
         prop_assert_eq!(hash.hash(&[x.view()]).codes(), &codes[..1]);
+    }
+
+    /// One scale at the bandwidth of the tokens is fitted as a hash of its own is.
+    #[test]
+    fn a_single_scale_is_fitted_as_one_hash(x in vec(-1.0..1.0f64, 48), bits in 1..5usize, seed: u64) {
+        let x = Array4::from_shape_vec((2, 2, 6, 2), x).unwrap();
+        let fit = Fit { neighbours: 2, iterations: 20, ..Fit::default() };
+        let expected = fit.learn(x.view(), 3, bits, seed).unwrap();
+        // Without iterations a fit gives the projections that it starts from.
+        let start = Fit { iterations: 0, ..fit }.learn(x.view(), 3, bits, seed).unwrap();
+        let scale = |multiplier| Scale {
+            multiplier,
+            centre: start.centre().clone(),
+            projection: start.projection().clone(),
+        };
+        let hash = MultiBandwidth::new(Array3::zeros((2, 3, 2)), vec![scale(1.0), scale(0.25)]);
+        let found = hash.unwrap().fitted(&fit, x.view(), seed).unwrap();
+        prop_assert_eq!(found.support(), expected.support());
+        prop_assert_eq!(&found.scales()[0].centre, expected.centre());
+        prop_assert_eq!(&found.scales()[0].projection, expected.projection());
+        // Finer: features are smaller.
+        let mean = |s: usize| found.scales()[s].centre.sum();
+        prop_assert!(mean(1) < mean(0));
+        let few = found.fitted(&fit, x.slice(s![.., .., ..2, ..]), seed);
+        prop_assert!(matches!(few, Err(HashError::Tokens { points: 3, tokens: 2 })));
     }
 
     #[test]

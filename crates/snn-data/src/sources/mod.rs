@@ -1,8 +1,10 @@
 //! Training and test samples of any kind of data, by the name of the dataset.
 
 mod fold;
+mod limit;
 mod settings;
 
+pub use limit::Limit;
 pub use settings::{EventSettings, Settings, SoundSettings};
 
 use crate::{
@@ -79,13 +81,28 @@ impl Sources {
     ) -> Result<Self, DataError> {
         let manifest = Manifest::named(name)?;
         settings.suit(&manifest)?;
+        settings.limit.validate()?;
         let archives: Vec<&str> = manifest.archives.iter().map(|a| a.name.as_str()).collect();
         let folder = || locate::folder_or_fetched(&manifest, dir, &archives);
-        match (&settings.events, &settings.sound) {
+        let all = match (&settings.events, &settings.sound) {
             (Some(events), _) => Self::events(name, &folder()?, events, size),
             (_, Some(sound)) => Self::sound(name, &folder()?, sound, size.height),
             _ => Self::images(name, dir, &settings.augment, [size.height, size.width]),
+        };
+        Ok(all?.limited(settings.limit))
+    }
+
+    /// The samples that `limit` leaves; `split` says so.
+    fn limited(mut self, Limit { train, test }: Limit) -> Self {
+        let all = [self.train.len(), self.test.len()];
+        self.train = limit::limited(self.train, train);
+        self.test = limit::limited(self.test, test);
+        let left = [self.train.len(), self.test.len()];
+        if left != all {
+            let part = |i: usize| format!("{} of {}", left[i], all[i]);
+            self.split += &format!("; {} training and {} test samples", part(0), part(1));
         }
+        self
     }
 
     /// Samples of images in memory.

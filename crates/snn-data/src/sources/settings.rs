@@ -12,6 +12,8 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::Limit;
+
 /// How the files of a dataset become samples. Each kind of data has its own part, and a dataset
 /// takes that of its kind and no other.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +25,8 @@ pub struct Settings {
     pub events: Option<EventSettings>,
     /// For sounds.
     pub sound: Option<SoundSettings>,
+    /// How many samples are used.
+    pub limit: Limit,
 }
 
 /// How recordings of an event camera become samples.

@@ -4,6 +4,7 @@ use ndarray::{Array1, Array2, Array3, Array4, ArrayView4, Axis, s};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
 use snn_core::reference::Scalar;
 
 use super::{
@@ -48,17 +49,13 @@ impl Fit {
         seed: u64,
     ) -> Result<KernelHash<F>, HashError> {
         let (_, heads, tokens, _) = x.dim();
-        if points > tokens {
-            return Err(HashError::Tokens { points, tokens });
-        }
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut positions: Vec<usize> = (0..tokens).collect();
-        positions.shuffle(&mut rng);
+        let positions = positions(tokens, points, &mut rng)?;
         let start = Array3::from_shape_simple_fn((heads, bits, points), || {
             let number: f64 = StandardNormal.sample(&mut rng);
             F::of(number)
         });
-        self.learn_from(x, &positions[..points], start)
+        self.learn_from(x, &positions, start)
     }
 
     /// As [`Fit::learn`], with given positions of the support points in the first sample and given
@@ -80,10 +77,21 @@ impl Fit {
         check_projection(&start, units.dim().1, positions.len())?;
         let distances = squared_distances(&units, &support);
         let features = features(&distances, &bandwidth(&[&distances]));
-        let centre = mean_of_tokens(&features);
-        let g = centred(features, &centre);
-        let projection = self.projections(&g, &labels(&units, self.neighbours), start)?;
+        let (centre, projection) =
+            self.centre_and_project(features, &labels(&units, self.neighbours), start)?;
         KernelHash::new(support, centre, projection)
+    }
+
+    /// The centre of features `[B, H, N, m]` and the projections learned from them.
+    pub(crate) fn centre_and_project<F: Scalar>(
+        &self,
+        features: Array4<F>,
+        labels: &Array4<i8>,
+        start: Array3<F>,
+    ) -> Result<(Array2<F>, Array3<F>), HashError> {
+        let centre = mean_of_tokens(&features);
+        let projection = self.projections(&centred(features, &centre), labels, start)?;
+        Ok((centre, projection))
     }
 
     /// Greedy: each bit sees what the bits before it left of the labels.
@@ -134,20 +142,35 @@ impl Fit {
         for _ in 0..self.iterations {
             let y = per_head(g, &a).mapv(|z| F::of(2.0) / (F::one() + (-z).exp()) - F::one());
             let mut gradient = Array2::<F>::zeros(a.dim());
-            for b in 0..samples {
-                for h in 0..heads {
+            // Heads do not meet, so sums do not depend on the number of threads.
+            gradient.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(h, mut row)| {
+                for b in 0..samples {
                     let (y, s) = (y.slice(s![b, h, ..]), s.slice(s![b, h, .., ..]));
                     let of_y: Array1<F> = s.dot(&y) + s.t().dot(&y);
                     let of_z = of_y * y.mapv(|y| (F::one() - y * y) * half * scale);
-                    let mut row = gradient.row_mut(h);
                     row += &g.slice(s![b, h, .., ..]).t().dot(&of_z);
                 }
-            }
+            });
             velocity = velocity * momentum + &gradient;
             a = a - (gradient + &velocity * momentum) * rate;
         }
         a
     }
+}
+
+/// The positions of `points` of so many tokens, drawn without repetition.
+pub(crate) fn positions(
+    tokens: usize,
+    points: usize,
+    rng: &mut ChaCha8Rng,
+) -> Result<Vec<usize>, HashError> {
+    if points > tokens {
+        return Err(HashError::Tokens { points, tokens });
+    }
+    let mut positions: Vec<usize> = (0..tokens).collect();
+    positions.shuffle(rng);
+    positions.truncate(points);
+    Ok(positions)
 }
 
 /// Labels `[B, H, N, N]` of normalised tokens `[B, H, N, D]`: in each row +1 for the most similar

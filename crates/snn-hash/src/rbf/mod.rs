@@ -11,8 +11,8 @@ use ndarray::{Array2, Array3, Array4, ArrayView4};
 use snn_core::reference::Scalar;
 
 pub use features::{bandwidth, centred, features, normalize, project, squared_distances};
-pub(crate) use fit::mean_of_tokens;
 pub use fit::{Fit, labels};
+pub(crate) use fit::{mean_of_tokens, positions};
 pub use gradient::{TokenGradients, straight_through};
 
 use crate::{codes::BitCodes, error::HashError};

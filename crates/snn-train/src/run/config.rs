@@ -1,10 +1,10 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use snn_data::{Augment, EventSettings, Settings, SoundSettings};
+use snn_data::{Augment, EventSettings, Limit, Settings, SoundSettings};
 use tch::Tensor;
 
-use super::{AlignmentConfig, CodesConfig, RunError, overrides};
+use super::{AlignmentConfig, CodesConfig, HashFitConfig, RunError, overrides};
 use crate::{
     loss,
     optim::{AdamW, AdamWOptions, Cosine, Lamb, LambOptions, Optimizer, Sgd, SgdOptions},
@@ -19,6 +19,9 @@ pub struct Config {
     /// Folder of its files; none for a dataset that is part of the program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
+    /// How many samples are used of it, for a quick look: all unless given.
+    #[serde(default, skip_serializing_if = "all")]
+    pub limit: Limit,
     /// Times that the training images are gone through.
     pub epochs: usize,
     /// Images in a step.
@@ -51,6 +54,10 @@ pub struct Config {
     /// What the codes of a network cost, and its spikes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub codes: Option<CodesConfig>,
+    /// Hash functions that are learned from tokens before training; drawn ones train if none is
+    /// given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash_fit: Option<HashFitConfig>,
     /// What time steps cost that look as they should not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alignment: Option<AlignmentConfig>,
@@ -63,6 +70,10 @@ pub struct Config {
     /// What happens to training images; `augment.mix` is for samples of any kind.
     #[serde(default)]
     pub augment: Augment,
+}
+
+fn all(limit: &Limit) -> bool {
+    *limit == Limit::default()
 }
 
 /// Numbers that training computes in; weights are kept in 32 bits.
@@ -245,8 +256,8 @@ impl Config {
 
     /// How the dataset becomes samples.
     pub fn settings(&self) -> Settings {
-        let Self { augment, events, sound, .. } = self.clone();
-        Settings { augment, events, sound }
+        let Self { augment, events, sound, limit, .. } = self.clone();
+        Settings { augment, events, sound, limit }
     }
 
     /// Checks the numbers that no part of a run checks for itself.
@@ -285,6 +296,9 @@ impl Config {
             let neighbours = codes.neighbours;
             check("codes.neighbours", neighbours > 0, &neighbours, "at least 1")?;
         }
+        if let Some(fit) = &self.hash_fit {
+            fit.validate()?;
+        }
         if let Some(AlignmentConfig { weight, lambda, distance, margin }) = alignment {
             for (key, value) in [("alignment.weight", weight), ("alignment.lambda", lambda)] {
                 check(key, not_negative(value), &value, "a finite number, 0 or more")?;
@@ -292,6 +306,7 @@ impl Config {
             check("alignment.distance", distance > 0, &distance, "at least 1")?;
             check("alignment.margin", (-1.0..=1.0).contains(&margin), &margin, "from -1 to 1")?;
         }
+        self.limit.validate()?;
         Ok(augment.validate()?)
     }
 }

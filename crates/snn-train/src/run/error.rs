@@ -5,6 +5,7 @@ use std::{
 
 use snn_core::LoadError;
 use snn_data::DataError;
+use snn_hash::HashError;
 use snn_models::wta_spikingformer::TokenError;
 
 use crate::torch::DeviceError;
@@ -163,6 +164,14 @@ pub enum RunError {
         step: usize,
         /// Learning rate of the step.
         lr: f64,
+    },
+    /// Hash functions cannot be fitted.
+    #[error("cannot fit the hash functions of `{name}`")]
+    Hash {
+        /// The attention.
+        name: String,
+        /// Why.
+        source: HashError,
     },
     /// The configuration of the network contradicts itself.
     #[error(transparent)]

@@ -23,6 +23,7 @@ mod distill;
 mod error;
 mod evaluate;
 mod folder;
+mod hash_fit;
 mod learner;
 mod metrics;
 mod overrides;
@@ -38,6 +39,7 @@ pub use config::{
 };
 pub use error::RunError;
 pub use folder::RunFolder;
+pub use hash_fit::HashFitConfig;
 pub use metrics::Metrics;
 pub use preset::{preset, preset_names};
 pub use train::{Progress, Trainer, Watch};

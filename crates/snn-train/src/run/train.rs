@@ -96,6 +96,12 @@ impl Trainer {
             ..loader
         };
         let train = Loader::new(Arc::clone(&data.train), loader)?;
+        if let Some(fit) = config.hash_fit
+            && learner.metrics.is_empty()
+        {
+            let network = (&learner.backend, &*learner.network);
+            fit.run(&config.model, network, &data.train, config.seed)?;
+        }
         let mixed = config.precision == PrecisionConfig::Mixed;
         let scale = mixed.then(LossScale::default);
         let open = |teacher| Teacher::open(teacher, &config.model, learner.backend.device());

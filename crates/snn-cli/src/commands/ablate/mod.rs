@@ -11,7 +11,8 @@ use anyhow::Result;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   snn ablate --quick
-  snn ablate --data ~/datasets --out runs/ablation")]
+  snn ablate --data ~/datasets --out runs/ablation
+  snn ablate --data ~/datasets --seeds 1 --set epochs=2 --set limit.train=2000 --set limit.test=500")]
 pub struct Arguments {
     /// The studies on the digits, which need no files: minutes, not hours
     #[arg(long)]

@@ -6,7 +6,7 @@ use snn_models::{
     Config as Model,
     efficient::{self, Attention, Coding, DelayMode, Fusion, Hashed},
 };
-use snn_train::run::{CodesConfig, Config};
+use snn_train::run::{CodesConfig, Config, HashFitConfig};
 
 /// Variants that differ in one thing.
 pub(super) struct Study {
@@ -61,6 +61,13 @@ pub(super) fn studies(base: &Config, host: &efficient::Config) -> Vec<Study> {
         let name = format!("penalty {weight}");
         of(&name, Attention::Hashed(hashed), &|codes| codes.align = weight)
     };
+    let fitted = || {
+        let mut variant = plain("fitted", &|_| {});
+        let neighbours = variant.config.codes.unwrap_or_default().neighbours;
+        let fit = HashFitConfig { neighbours, ..HashFitConfig::default() };
+        variant.config.hash_fit = Some(fit);
+        variant
+    };
     let [height, width] = host.host.image;
     let tokens = height / 4 * (width / 4);
     let kept = [32, 8, 4, 2].into_iter().filter(|&keep| keep < tokens);
@@ -106,12 +113,21 @@ pub(super) fn studies(base: &Config, host: &efficient::Config) -> Vec<Study> {
             variants: [0.0, 0.1, 1.0].map(fused).into(),
         },
         Study {
+            title: "Hash functions before training",
+            lead: "Drawn, or fitted greedily to the tokens of a network that has learned nothing; \
+                   both are trained.",
+            variants: vec![plain("drawn", &|_| {}), fitted()],
+        },
+        Study {
             title: "Alignment in time",
             lead: "Keys delayed by learned steps, so that they meet their queries.",
             variants: vec![
                 plain("no delays", &|_| {}),
                 plain("delays, either way", &|h| h.delays = DelayMode::Free),
                 plain("delays, never ahead", &|h| h.delays = DelayMode::Causal),
+                plain("delays by distance", &|h| {
+                    (h.delays, h.delay_window) = (DelayMode::Free, Some(4));
+                }),
             ],
         },
         Study {

@@ -259,7 +259,7 @@ mod tests {
         let plain = &of_variant[0][1];
         assert_eq!(
             [plain; 4],
-            [&of_variant[1][0], &of_variant[4][0], &of_variant[6][0], &of_variant[7][0]]
+            [&of_variant[1][0], &of_variant[5][0], &of_variant[7][0], &of_variant[8][0]]
         );
         let names: std::collections::BTreeSet<_> = trials.iter().map(|trial| &trial.name).collect();
         assert_eq!(names.len(), trials.len());
