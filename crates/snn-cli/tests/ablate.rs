@@ -52,4 +52,11 @@ fn every_study_is_reported_and_goes_on_where_it_stopped() {
     assert_eq!(studies(&again), studies(&told));
     let other = fails(ablate(&out).args(["--set", "model.attention.points=3"]));
     says(&other, &["another configuration", "--out"]);
+
+    // Some of the studies.
+    let some = succeeds(ablate(&out).args(["--study", "FUSION", "--study", "coding"]));
+    says(&some, &["Coding", "Weight of the fusion loss"]);
+    assert!(!some.contains("Bits of a code"), "{some}");
+    let none = fails(ablate(&out).args(["--study", "colour"]));
+    says(&none, &["no study is about `colour`", "Bits of a code; Coding"]);
 }

@@ -134,7 +134,7 @@ impl<F: Scalar> MultiBandwidth<F> {
         let (bandwidth, labels) = (bandwidth(&[&distances]), labels(&units, fit.neighbours));
         for scale in &mut self.scales {
             let features = features(&distances, &bandwidth.mapv(|s| s * scale.multiplier));
-            let start = std::mem::take(&mut scale.projection);
+            let start = scale.projection.clone();
             (scale.centre, scale.projection) = fit.centre_and_project(features, &labels, start)?;
         }
         Ok(self)

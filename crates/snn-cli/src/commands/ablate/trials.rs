@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         bail!("the preset `{name}` with these changes is no efficient spiking transformer");
     };
     let data = data::open(&base.dataset, base.data.as_deref(), &base.model, &base.settings())?;
-    let studies = studies(&base, &host);
+    let studies = chosen(studies(&base, &host), &arguments.study)?;
     let (trials, of_variant) = trials(&studies, arguments.seeds)?;
     let outcomes = train_all(&trials, &data, &arguments.out)?;
     let report = Ablation {
@@ -82,6 +82,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 
 /// Enough to tell the variants apart on the digits.
 const QUICK_EPOCHS: usize = 8;
+
+/// The studies that are asked for: all, or those whose title has one of these texts in it.
+fn chosen(mut studies: Vec<Study>, asked: &[String]) -> Result<Vec<Study>> {
+    let titles: Vec<&str> = studies.iter().map(|study| study.title).collect();
+    let has = |title: &str, text: &String| title.to_lowercase().contains(&text.to_lowercase());
+    if let Some(text) = asked.iter().find(|text| !titles.iter().any(|title| has(title, text))) {
+        bail!("no study is about `{text}`; there are: {}", titles.join("; "));
+    }
+    studies.retain(|study| asked.is_empty() || asked.iter().any(|text| has(study.title, text)));
+    Ok(studies)
+}
 
 /// The trials of all variants, each once, and for every study and variant which they are.
 fn trials(studies: &[Study], seeds: u16) -> Result<(Vec<Trial>, Vec<Vec<Places>>)> {
