@@ -19,9 +19,6 @@ pub struct Config {
     /// Folder of its files; none for a dataset that is part of the program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
-    /// How many samples are used of it, for a quick look: all unless given.
-    #[serde(default, skip_serializing_if = "all")]
-    pub limit: Limit,
     /// Times that the training images are gone through.
     pub epochs: usize,
     /// Images in a step.
@@ -67,6 +64,9 @@ pub struct Config {
     /// How sounds become frames, for a dataset of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sound: Option<SoundSettings>,
+    /// How many samples of the dataset are used, for a quick look: all unless given.
+    #[serde(default, skip_serializing_if = "all")]
+    pub limit: Limit,
     /// What happens to training images; `augment.mix` is for samples of any kind.
     #[serde(default)]
     pub augment: Augment,
