@@ -227,14 +227,13 @@ impl Shifts {
     /// What is late, if `moved(n)` is it late by `n` steps: hard, and backwards soft.
     fn sum(&self, moved: impl Fn(i64) -> Tensor) -> Tensor {
         let at = |by: &Tensor, n: i64| by.eq(n as f64).to_kind(self.fraction.kind());
-        let (mut hard, mut soft) = (Tensor::from(0.0), Tensor::from(0.0));
-        for n in self.range.clone() {
+        let nothing = (Tensor::from(0.0), Tensor::from(0.0));
+        let (hard, soft) = self.range.clone().fold(nothing, |(hard, soft), n| {
             let moved = moved(n);
-            hard = hard + moved.detach() * at(&self.hard, n);
             let share = at(&self.whole, n) * (1.0 - &self.fraction)
                 + at(&self.whole, n - 1) * &self.fraction;
-            soft = soft + moved * share;
-        }
+            (hard + moved.detach() * at(&self.hard, n), soft + moved * share)
+        });
         straight_through(&hard, &soft)
     }
 }
