@@ -37,7 +37,7 @@ use store::Store;
 ///
 /// It also owns the tensors of the one network that is built on it: what a
 /// [`Builder`](snn_core::Builder) hands over stays here under its published
-/// name. Passes in [`Mode::Train`](snn_core::Mode::Train) update BatchNorm
+/// name. Passes in [`Mode::Train`] update BatchNorm
 /// statistics in place, an optimiser updates the parameters in place, and
 /// [`Torch::weights`] gives everything back.
 ///
@@ -87,7 +87,7 @@ impl Torch {
         Ok(Self { device, precision, store: RefCell::default(), disturbance: Cell::default() })
     }
 
-    /// What is wrong with the devices of passes in [`Mode::Train`](snn_core::Mode::Train) from now
+    /// What is wrong with the devices of passes in [`Mode::Train`] from now
     /// on; nothing, unless this was called.
     pub fn disturb(&self, by: Option<Disturbance>) {
         self.disturbance.set(by);
