@@ -23,6 +23,7 @@ embed![
     "mnist",
     "fashion-mnist",
     "fashion-mnist-efficient",
+    "fashion-mnist-lsformer",
     "cifar10",
     "cifar100",
     "tiny-imagenet",

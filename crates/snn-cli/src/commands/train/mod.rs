@@ -24,11 +24,11 @@ pub struct Arguments {
     /// Preset: digits, digits-spike-driven-transformer, digits-statten, digits-qkformer,
     /// digits-meta-spikeformer, digits-e-spikeformer, digits-qsd-transformer, digits-xnor,
     /// digits-efficient, digits-lsformer or digits-teformer (need no files); images: mnist,
-    /// fashion-mnist, fashion-mnist-efficient, cifar10, cifar100, tiny-imagenet, imagenet; events:
-    /// dvs128-gesture, dvs128-gesture-qkformer, cifar10-dvs, cifar10-dvs-spike-driven-transformer,
-    /// cifar10-dvs-qkformer, cifar10-dvs-statten, cifar10-dvs-teformer, nmnist, n-caltech101, n-cars, asl-dvs, shd, ssc;
-    /// sound: fsdd, speech-commands; text: tiny-shakespeare, wikitext2, sst2,
-    /// sst2-matterhorn
+    /// fashion-mnist, fashion-mnist-efficient, fashion-mnist-lsformer, cifar10, cifar100,
+    /// tiny-imagenet, imagenet; events: dvs128-gesture, dvs128-gesture-qkformer, cifar10-dvs,
+    /// cifar10-dvs-spike-driven-transformer, cifar10-dvs-qkformer, cifar10-dvs-statten,
+    /// cifar10-dvs-teformer, nmnist, n-caltech101, n-cars, asl-dvs, shd, ssc; sound: fsdd,
+    /// fsdd-teformer, speech-commands; text: tiny-shakespeare, wikitext2, sst2, sst2-matterhorn
     #[arg(default_value = "digits")]
     preset: String,
     /// A file like those of the presets, or the config.toml of a run folder, instead of a preset
