@@ -9,7 +9,7 @@ use super::{
     image::Panels,
     kernel::{self, Counted, Dynamics, Membranes, Number, Rows, TILE, Tile},
     layout::{Geometry, LANES, Spikes, collect},
-    product::{self, Currents, Place, Sink, Source},
+    product::{self, Currents, Place, Plan, Sink, Source},
     real::{Kind, Real, Rough},
     synapse::PackedSynapse,
     weights::{Bounds, UNIT, round_up},
@@ -41,28 +41,31 @@ struct Margin {
 }
 
 impl<'a> Fire<'a> {
-    /// For currents within `bounds`, over `steps` steps.
+    /// For currents within `bounds`, which are only asked for where they matter, over `steps` steps.
     fn new(
         packed: &'a Packed,
         neuron: &'a Neuron,
         leak: Option<f64>,
-        bounds: &Bounds,
+        bounds: impl FnOnce() -> Bounds,
         steps: usize,
     ) -> Self {
         let dynamics = Dynamics::new(neuron, leak);
         let (keep, gain) = (f64::from(dynamics.keep).abs(), f64::from(dynamics.gain).abs());
         let stays: f64 = (0..steps).map(|t| keep.powi(t as i32)).sum();
         let levels = neuron.threshold.abs() + neuron.rest().abs();
-        let margin = |n: usize| {
-            let Bounds { error, each, most, magnitude } = bounds;
-            let [error, each, most, magnitude] =
-                [error, each, most, magnitude].map(|x| f64::from(x[n]));
-            // |h| is at most this; each step rounds six times.
-            let membrane = stays * (gain * magnitude + levels) + levels;
-            Margin { always: gain * error + 12.0 * UNIT * membrane, each: gain * each, most }
+        let margins = |Bounds { error, each, most, magnitude }| -> Vec<Margin> {
+            let margin = |n: usize| {
+                let of_channel = |x: &Vec<f32>| f64::from(x[n]);
+                let [error, each, most, magnitude] =
+                    [&error, &each, &most, &magnitude].map(of_channel);
+                // |h| is at most this; each step rounds six times.
+                let membrane = stays * (gain * magnitude + levels) + levels;
+                Margin { always: gain * error + 12.0 * UNIT * membrane, each: gain * each, most }
+            };
+            (0..error.len()).map(margin).collect()
         };
         let margins = match packed.precision() {
-            Precision::Exact => (0..bounds.error.len()).map(margin).collect(),
+            Precision::Exact => margins(bounds()),
             _ => Vec::new(),
         };
         Self { packed, neuron, leak, dynamics, steps, keep, margins }
@@ -181,11 +184,9 @@ pub(super) fn fire(packed: &Packed, neuron: &Neuron, leak: Option<f64>, x: &Real
                 && product::has_kernel(synapse, input) =>
         {
             nibbles = Spikes::silent(&geometry);
-            let (isa, digits) = (packed.isa(), packed.precision().digits());
-            let bounds = product::bounds(isa, synapse, input, digits);
-            let fire = Fire::new(packed, neuron, leak, &bounds, geometry.steps);
-            let sink = Fused { fire, to: &geometry };
-            product::run(isa, synapse, input, digits, &geometry, &sink, &mut nibbles);
+            let plan = Plan::new(packed, synapse, input, packed.precision().digits());
+            let fire = Fire::new(packed, neuron, leak, || plan.bounds(), geometry.steps);
+            plan.run(&geometry, &Fused { fire, to: &geometry }, &mut nibbles);
         }
         Kind::Sum(..) | Kind::Pool(..) | Kind::Mean(..) | Kind::Current { .. }
             if x.0.exact.get().is_none() && super::rough::worthwhile(x) =>
@@ -216,7 +217,7 @@ fn from_rough(
     to: &Geometry,
     out: &mut [u8],
 ) {
-    let fire = Fire::new(packed, neuron, leak, &rough.bounds, to.steps);
+    let fire = Fire::new(packed, neuron, leak, || rough.bounds.clone(), to.steps);
     let piece = to.steps * LANES;
     out.par_chunks_mut(piece).zip(rough.values.par_chunks(piece * TILE)).enumerate().for_each(
         |(i, (out, values))| {

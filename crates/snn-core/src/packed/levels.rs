@@ -6,7 +6,7 @@ use super::{
     Packed, Precision,
     kernel::{self, Stairs, TILE},
     layout::{CountForm, Counts, GROUP, Geometry, LANES, Spikes},
-    product::{self, Currents, Place, Sink},
+    product::{self, Currents, Place, Plan, Sink},
     real::{Kind, Real},
     rough,
     weights::{Bounds, UNIT, round_up},
@@ -79,10 +79,9 @@ pub(super) fn levels(packed: &Packed, x: &Real, staircase: Staircase<'_>) -> Opt
         Kind::Current { synapse, input, repeats: 1 }
             if x.0.rough.get().is_none() && product::has_kernel(synapse, input) =>
         {
-            let (isa, digits) = (packed.isa(), packed.precision().digits());
-            let bounds = product::bounds(isa, synapse, input, digits);
-            let sink = Quantize::new(packed, staircase, &bounds, &geometry);
-            product::run(isa, synapse, input, digits, &geometry, &sink, &mut bytes);
+            let plan = Plan::new(packed, synapse, input, packed.precision().digits());
+            let sink = Quantize::new(packed, staircase, &plan.bounds(), &geometry);
+            plan.run(&geometry, &sink, &mut bytes);
         }
         _ if rough::worthwhile(x) => {
             let rough = rough::rough(packed, x);

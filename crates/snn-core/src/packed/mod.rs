@@ -7,6 +7,8 @@
 //! - Spikes meet weights by table lookup: four spikes of a row are a nibble
 //!   that selects one of sixteen precomputed sums, for 64 rows at once.
 //! - Counts of few bits are looked up bit by bit; others meet weights as integers.
+//! - Where spikes are rare, and everywhere without vector instructions, each adds a row of weights:
+//!   silence costs nothing.
 //! - Where the CPU has matrix registers (AMX), spikes and counts meet weights there, as bytes.
 //! - Real numbers, such as an image, meet weights in 64-bit floats.
 //! - Tables and weights have so many bytes as the [`Precision`] says. In
@@ -24,6 +26,7 @@
 //! [`Reference`] does, in 64-bit floats.
 
 mod attention;
+mod events;
 mod fire;
 mod image;
 mod isa;
@@ -35,6 +38,7 @@ mod panel;
 mod product;
 mod real;
 mod rough;
+mod spans;
 mod spikes;
 mod synapse;
 mod weights;
@@ -77,7 +81,8 @@ pub enum Precision {
     Exact,
     /// Currents as near as 32-bit floats bring them: tables or weights of three bytes.
     F32,
-    /// Tables or weights of two bytes. A spike in a few ten thousand may flip.
+    /// Tables or weights of two bytes, or more where they are added event by event. A spike in a
+    /// few ten thousand may flip.
     I16,
     /// Tables or weights of one byte. A spike in a few hundred may flip.
     I8,

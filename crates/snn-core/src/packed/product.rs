@@ -1,18 +1,24 @@
 //! Running a synapse over a tensor: block by block, tile by tile.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
 
 use ndarray::ArrayD;
 use rayon::prelude::*;
 
 use super::{
+    Packed, Precision,
+    events::ByEvents,
     isa::{Isa, Level},
-    kernel::{self, Column, Membranes, Sums, TILE, Weight, scale_sums},
+    kernel::{self, Column, DEPTH, Membranes, Sums, TILE, WORD, Weight, scale_sums},
     layout::{CountForm, Counts, GROUP, Geometry, LANES, Spikes},
-    matrices,
+    matrices::InMatrices,
     panel::{Entry, Packer},
     real::Real,
-    synapse::PackedSynapse,
+    spans,
+    synapse::{PackedSynapse, SMALL},
     weights::{Bounds, PLANES, Product},
 };
 
@@ -98,43 +104,108 @@ pub(super) struct Place {
     pub(super) tile: usize,
 }
 
-/// Runs `synapse` over `input`, with tables and weights of `digits` bytes, and
-/// hands the currents to `sink`. `out` is `[blocks][tiles][T]` pieces of
-/// `Sink::LEN`.
-pub(super) fn run<S: Sink>(
+/// How a synapse runs over an input.
+pub(super) struct Plan<'a> {
     isa: Isa,
-    synapse: &PackedSynapse,
-    input: &Source,
-    digits: usize,
-    to: &Geometry,
-    sink: &S,
-    out: &mut [S::Out],
-) {
-    let product = product(isa, synapse, input, digits);
-    if isa.tiles() {
-        return matrices::run(isa, synapse, input, product, to, sink, out);
+    synapse: &'a PackedSynapse,
+    input: &'a Source,
+    way: Way,
+    product: &'a Product,
+}
+
+/// The kernel that is used.
+#[derive(Clone, Copy)]
+enum Way {
+    /// Spikes, or counts bit by bit, select sums from tables.
+    Lookup { bits: u32 },
+    /// Counts times integers.
+    Integer,
+    /// In matrix registers.
+    Matrices,
+    /// Every spike adds a row of weights.
+    Events,
+}
+
+impl<'a> Plan<'a> {
+    /// For tables and weights of `digits` bytes; `input` is one that [`has_kernel`] takes.
+    pub(super) fn new(
+        packed: &Packed,
+        synapse: &'a PackedSynapse,
+        input: &'a Source,
+        digits: usize,
+    ) -> Self {
+        let (isa, max) = (packed.isa(), input.max());
+        let bits = planes(isa, max, digits);
+        let way = match bits {
+            _ if isa.tiles() => Way::Matrices,
+            _ if max <= SMALL && events_pay(packed, input, bits) => Way::Events,
+            Some(bits) => Way::Lookup { bits },
+            None => Way::Integer,
+        };
+        let product = match way {
+            Way::Lookup { .. } => synapse.lookup(digits),
+            Way::Integer => synapse.integer(max, digits),
+            Way::Matrices => synapse.blocks(max, digits),
+            Way::Events => synapse.rows(max, digits == 1),
+        };
+        Self { isa, synapse, input, way, product }
     }
-    match input {
-        Source::Spikes(spikes) | Source::Counts(Counts { form: CountForm::Bits(spikes), .. }) => {
-            let packer = Packer::new(synapse.map(), &spikes.nibbles, &spikes.geometry);
-            tiles(isa, synapse, &[packer], product, to, sink, out);
-        }
-        Source::Counts(Counts { max, form: CountForm::Bytes { geometry, bytes } }) => {
-            let Some(bits) = planes(isa, *max, digits) else {
+
+    /// Hands the currents to `sink`. `out` is `[blocks][tiles][T]` pieces of `Sink::LEN`.
+    pub(super) fn run<S: Sink>(&self, to: &Geometry, sink: &S, out: &mut [S::Out]) {
+        let Self { isa, synapse, input, product, .. } = *self;
+        match self.way {
+            Way::Matrices => {
+                let packers = Packers::new(synapse, input, DEPTH);
+                spans::run(&InMatrices { isa, synapse, packers, product }, to, sink, out);
+            }
+            Way::Events => {
+                let packers = Packers::new(synapse, input, WORD);
+                spans::run(&ByEvents { isa, synapse, packers, product }, to, sink, out);
+            }
+            Way::Lookup { bits } => match input.entries() {
+                Entries::Spikes { geometry, nibbles } => {
+                    let packer = Packer::new(synapse.map(), nibbles, geometry);
+                    tiles(isa, synapse, &[packer], product, to, sink, out);
+                }
+                Entries::Counts { geometry, bytes } => {
+                    let plane = |bit| {
+                        let mut nibbles = vec![0; bytes.len()];
+                        kernel::plane(isa, bytes, bit, &mut nibbles);
+                        nibbles
+                    };
+                    let planes: Vec<_> = (0..bits).map(plane).collect();
+                    let pack = |nibbles| Packer::new(synapse.map(), nibbles, geometry);
+                    let packers: Vec<_> = planes.iter().map(|plane| pack(plane)).collect();
+                    tiles(isa, synapse, &packers, product, to, sink, out);
+                }
+            },
+            Way::Integer => {
+                let Entries::Counts { geometry, bytes } = input.entries() else {
+                    unreachable!("spikes are looked up")
+                };
                 let packer = Packer::new(synapse.map(), bytes, geometry);
-                return tiles(isa, synapse, &[packer], product, to, sink, out);
-            };
-            let plane = |bit| {
-                let mut nibbles = vec![0; bytes.len()];
-                kernel::plane(isa, bytes, bit, &mut nibbles);
-                nibbles
-            };
-            let planes: Vec<_> = (0..bits).map(plane).collect();
-            let pack = |nibbles| Packer::new(synapse.map(), nibbles, geometry);
-            let packers: Vec<_> = planes.iter().map(|nibbles| pack(nibbles.as_slice())).collect();
-            tiles(isa, synapse, &packers, product, to, sink, out);
+                tiles(isa, synapse, &[packer], product, to, sink, out);
+            }
         }
-        _ => unreachable!("only spikes and counts up to 255 have kernels"),
+    }
+
+    /// What the currents can be.
+    pub(super) fn bounds(&self) -> Bounds {
+        self.product.bounds(self.max())
+    }
+
+    /// The same once they were computed, and none exceeds `greatest` in magnitude.
+    pub(super) fn bounds_seen(&self, greatest: &[f32]) -> Bounds {
+        self.product.bounds_seen(self.max(), greatest)
+    }
+
+    /// What meets weights is no greater.
+    fn max(&self) -> u32 {
+        match self.way {
+            Way::Lookup { bits } => (1 << bits) - 1,
+            Way::Integer | Way::Matrices | Way::Events => self.input.max(),
+        }
     }
 }
 
@@ -148,10 +219,28 @@ fn planes(isa: Isa, max: u32, digits: usize) -> Option<u32> {
         Level::Avx512 => PLANES,
         _ => 2,
     };
-    (bits <= most && digits < 3).then_some(bits) // sums of three digits would not fit
+    // Sums of three digits of several bits would not fit.
+    (bits == 1 || bits <= most && digits < 3).then_some(bits)
 }
 
-/// Whether [`run`] can take this input.
+/// Whether adding rows of weights event by event is the fastest for this input, which is else looked
+/// up in so many `bits`. Events are counted each time: no pass over examples is needed before.
+fn events_pay(packed: &Packed, input: &Source, bits: Option<u32>) -> bool {
+    // Events an input, as measured on whole networks.
+    let few = match packed.isa().level() {
+        Level::Portable => return true, // looking up takes vector instructions
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => 0.16,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => 0.08,
+    };
+    // Weights of other forms are rounded in another way, and no answer may depend on the other
+    // samples of its batch: only exact ones do not.
+    packed.precision() == Precision::Exact
+        && input.events() as f64 <= f64::from(bits.unwrap_or(2)) * few * input.inputs() as f64
+}
+
+/// Whether a [`Plan`] can be made for this input.
 pub(super) fn has_kernel(synapse: &PackedSynapse, input: &Source) -> bool {
     let narrow = match input {
         Source::Spikes(_) => true,
@@ -161,43 +250,112 @@ pub(super) fn has_kernel(synapse: &PackedSynapse, input: &Source) -> bool {
     narrow && synapse.has_kernel()
 }
 
-/// What the currents that [`run`] gives can be.
-pub(super) fn bounds(isa: Isa, synapse: &PackedSynapse, input: &Source, digits: usize) -> Bounds {
-    product(isa, synapse, input, digits).bounds(max(isa, input, digits))
+/// What kernels read of an input.
+enum Entries<'a> {
+    Spikes { geometry: &'a Geometry, nibbles: &'a [u8] },
+    Counts { geometry: &'a Geometry, bytes: &'a [[u8; GROUP]] },
 }
 
-/// The same once they were computed, and none exceeds `greatest` in magnitude.
-pub(super) fn bounds_seen(
-    isa: Isa,
-    synapse: &PackedSynapse,
-    input: &Source,
-    digits: usize,
-    greatest: &[f32],
-) -> Bounds {
-    product(isa, synapse, input, digits).bounds_seen(max(isa, input, digits), greatest)
-}
-
-/// No input is greater.
-fn max(isa: Isa, input: &Source, digits: usize) -> u32 {
-    match input {
-        Source::Counts(Counts { max, form: CountForm::Bytes { .. } }) if isa.tiles() => *max,
-        Source::Counts(Counts { max, form: CountForm::Bytes { .. } }) => {
-            planes(isa, *max, digits).map_or(*max, |bits| (1 << bits) - 1)
+impl Source {
+    fn entries(&self) -> Entries<'_> {
+        match self {
+            Self::Spikes(Spikes { geometry, nibbles })
+            | Self::Counts(Counts {
+                form: CountForm::Bits(Spikes { geometry, nibbles }), ..
+            }) => Entries::Spikes { geometry, nibbles },
+            Self::Counts(Counts { form: CountForm::Bytes { geometry, bytes }, .. }) => {
+                Entries::Counts { geometry, bytes }
+            }
+            _ => unreachable!("only spikes and counts up to 255 have kernels"),
         }
-        _ => 1,
+    }
+
+    /// No input is greater.
+    fn max(&self) -> u32 {
+        match self {
+            Self::Counts(Counts { max, form: CountForm::Bytes { .. } }) => *max,
+            _ => 1,
+        }
+    }
+
+    /// The sum of all inputs.
+    fn events(&self) -> u64 {
+        match self.entries() {
+            Entries::Spikes { nibbles, .. } => {
+                let (words, rest) = nibbles.as_chunks();
+                let words = words.iter().map(|word| u64::from_le_bytes(*word).count_ones());
+                let rest = rest.iter().map(|nibble| nibble.count_ones());
+                words.chain(rest).map(u64::from).sum()
+            }
+            Entries::Counts { bytes, .. } => {
+                bytes.as_flattened().iter().map(|&count| u64::from(count)).sum()
+            }
+        }
+    }
+
+    /// How many inputs there are.
+    fn inputs(&self) -> usize {
+        let (Entries::Spikes { geometry, .. } | Entries::Counts { geometry, .. }) = self.entries();
+        geometry.steps * geometry.rows * geometry.channels
     }
 }
 
-/// What [`run`] computes with.
-fn product<'a>(isa: Isa, synapse: &'a PackedSynapse, input: &Source, digits: usize) -> &'a Product {
-    match input {
-        _ if isa.tiles() => synapse.blocks(max(isa, input, digits), digits),
-        Source::Counts(Counts { max, form: CountForm::Bytes { .. } })
-            if planes(isa, *max, digits).is_none() =>
-        {
-            synapse.integer(*max, digits)
+/// Packs what an engine of spans reads.
+pub(super) enum Packers<'a> {
+    Spikes(Packer<'a, u8>),
+    Counts(Packer<'a, [u8; GROUP]>),
+}
+
+impl<'a> Packers<'a> {
+    /// Panels of whole `groups` groups.
+    fn new(synapse: &PackedSynapse, input: &'a Source, groups: usize) -> Self {
+        match input.entries() {
+            Entries::Spikes { geometry, nibbles } => {
+                Self::Spikes(Packer::new(synapse.map(), nibbles, geometry).in_whole(groups))
+            }
+            Entries::Counts { geometry, bytes } => {
+                Self::Counts(Packer::new(synapse.map(), bytes, geometry).in_whole(groups))
+            }
         }
-        _ => synapse.lookup(digits),
+    }
+
+    /// Entries of the panel of one step.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Spikes(packer) => packer.len(),
+            Self::Counts(packer) => packer.len(),
+        }
+    }
+
+    /// Where the panel of step `t` lies.
+    pub(super) fn at(&self, t: usize) -> Range<usize> {
+        t * self.len()..(t + 1) * self.len()
+    }
+
+    /// The exact current of output `n` for row `lane` of the panels, arranged nibbles or bytes,
+    /// step by step.
+    pub(super) fn exact(
+        &self,
+        isa: Isa,
+        synapse: &PackedSynapse,
+        (nibbles, bytes): (&[u8], &[[u8; GROUP]]),
+        n: usize,
+        lane: usize,
+    ) -> Vec<f64> {
+        fn steps<E: Factor>(
+            (isa, synapse): (Isa, &PackedSynapse),
+            panels: &[E],
+            len: usize,
+            [n, lane]: [usize; 2],
+        ) -> Vec<f64> {
+            let (exact, unit) = (synapse.exact(), synapse.parts.unit());
+            let current = |panel: &[E]| exact.of_panels(isa, n, lane, unit, &[panel]);
+            panels.chunks_exact(len).map(current).collect()
+        }
+        match self {
+            Self::Spikes(packer) => steps((isa, synapse), nibbles, packer.len(), [n, lane]),
+            Self::Counts(packer) => steps((isa, synapse), bytes, packer.len(), [n, lane]),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     kernel::TILE,
     layout::{Geometry, LANES},
     panel::Sight,
-    product::{self, Currents, Place, Sink},
+    product::{self, Currents, Place, Plan, Sink},
     real::{Kind, Real, Rough},
     weights::{Bounds, UNIT, round_up},
 };
@@ -113,11 +113,11 @@ fn store(packed: &Packed, x: &Real, below: Option<&Rough>) -> Rough {
         tiles: geometry.groups(),
         greatest: (0..geometry.groups() * TILE).map(|_| AtomicU32::new(0)).collect(),
     };
-    let (isa, digits) = (packed.isa(), packed.precision().stream_digits());
-    product::run(isa, synapse, input, digits, &geometry, &sink, &mut values);
+    let plan = Plan::new(packed, synapse, input, packed.precision().stream_digits());
+    plan.run(&geometry, &sink, &mut values);
     let greatest = sink.greatest.into_iter().map(|bits| f32::from_bits(bits.into_inner()));
     let greatest: Vec<f32> = greatest.collect();
-    let own = product::bounds_seen(isa, synapse, input, digits, &greatest);
+    let own = plan.bounds_seen(&greatest);
     let bounds = below.map_or_else(|| own.clone(), |below| sum_bounds(&below.bounds, &own));
     Rough { geometry, values, bounds }
 }

@@ -31,6 +31,8 @@ pub struct PackedSynapse {
     integer: [[OnceLock<Product>; 2]; DIGITS],
     /// Likewise for matrix registers, and spikes.
     blocks: [[OnceLock<Product>; 3]; DIGITS],
+    /// Of one byte or finer, for spikes and for small counts.
+    rows: [[OnceLock<Product>; 2]; 2],
 }
 
 /// Most bytes of a table entry or weight.
@@ -38,7 +40,7 @@ const DIGITS: usize = 3;
 
 /// Counts that residual streams rarely exceed: the fewer, the finer the
 /// weights that cannot overflow.
-const SMALL: u32 = 16;
+pub(super) const SMALL: u32 = 16;
 
 impl PackedSynapse {
     pub(super) fn new(parts: &SynapseParts) -> Self {
@@ -49,6 +51,7 @@ impl PackedSynapse {
             lookup: Default::default(),
             integer: Default::default(),
             blocks: Default::default(),
+            rows: Default::default(),
         }
     }
 
@@ -96,6 +99,15 @@ impl PackedSynapse {
         self.blocks[digits - 1][kind].get_or_init(|| {
             let (weights, bias) = self.exact().folded(self.parts.unit());
             Product::blocks(&weights, bias, self.width(), digits, most[kind])
+        })
+    }
+
+    /// The product with spikes, or counts up to [`SMALL`], event by event.
+    pub(super) fn rows(&self, max: u32, narrow: bool) -> &Product {
+        self.rows[usize::from(narrow)][usize::from(max > 1)].get_or_init(|| {
+            let (weights, bias) = self.exact().folded(self.parts.unit());
+            let max = if max > 1 { SMALL } else { 1 };
+            Product::rows(&weights, bias, self.width(), narrow, max)
         })
     }
 

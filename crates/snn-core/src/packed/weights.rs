@@ -2,7 +2,10 @@
 
 use super::{
     isa::Isa,
-    kernel::{self, Block, CHANNELS, Corners, DEPTH, Matrices, Membranes, QUAD, Sums, TILE, Table},
+    kernel::{
+        self, Block, CHANNELS, Corners, DEPTH, Events, Matrices, Membranes, QUAD, SPAN, Sums, TILE,
+        Table,
+    },
     layout::{GROUP, LANES},
 };
 
@@ -37,6 +40,10 @@ enum Form {
     Integer { weights: Vec<[i8; GROUP]>, max: u32 },
     /// `[spans][chunks of DEPTH groups][channels or digits]`.
     Blocks(Vec<Block>),
+    /// `[spans of SPAN channels][inputs]`, of one byte.
+    Narrow(Vec<[i16; SPAN]>),
+    /// The same, as fine as sums allow.
+    Wide(Vec<[i32; SPAN]>),
 }
 
 impl Product {
@@ -93,9 +100,11 @@ impl Product {
         let groups = (width / GROUP).next_multiple_of(QUAD);
         let mut form = vec![[0i8; GROUP]; bias.len().div_ceil(TILE) * groups * TILE * digits];
         let mut product = Self::empty(digits, groups, &bias);
-        product.round(weights, width, max, |n, k, d, digit| {
+        product.round(weights, width, max, greatest(digits), |n, k, level| {
             let at = (((n / TILE) * groups + k / GROUP) * TILE + n % TILE) * digits;
-            form[at + d][k % GROUP] = digit;
+            for (weights, digit) in form[at..at + digits].iter_mut().zip(signed_bytes(level)) {
+                weights[k % GROUP] = digit;
+            }
         });
         product.form = Form::Integer { weights: form, max };
         product
@@ -115,13 +124,44 @@ impl Product {
         let len = bias.len().div_ceil(span) * chunks * product.of_chunk();
         let mut form: Vec<Block> = vec![[[[0; GROUP]; DEPTH]; CHANNELS]; len];
         let of_chunk = product.of_chunk();
-        product.round(weights, width, max, |n, k, d, digit| {
+        product.round(weights, width, max, greatest(digits), |n, k, level| {
             let (g, i) = (k / GROUP, k % GROUP);
             let chunk = (n / span) * chunks + g / DEPTH;
-            let block = &mut form[chunk * of_chunk + n % span / CHANNELS + d];
-            block[n % CHANNELS][g % DEPTH][i] = digit;
+            let first = chunk * of_chunk + n % span / CHANNELS;
+            for (block, digit) in form[first..first + digits].iter_mut().zip(signed_bytes(level)) {
+                block[n % CHANNELS][g % DEPTH][i] = digit;
+            }
         });
         product.form = Form::Blocks(form);
+        product
+    }
+
+    /// Rows of weights that events add, of one byte or as fine as their sums allow.
+    pub(super) fn rows(
+        weights: &[f64],
+        bias: Vec<f64>,
+        width: usize,
+        narrow: bool,
+        max: u32,
+    ) -> Self {
+        let mut product = Self::empty(1, width / GROUP, &bias);
+        let len = bias.len().div_ceil(SPAN) * width;
+        let at = |n: usize, k: usize| (n / SPAN * width + k, n % SPAN);
+        product.form = if narrow {
+            let mut rows = vec![[0; SPAN]; len];
+            product.round(weights, width, max, greatest(1), |n, k, level| {
+                let (row, n) = at(n, k);
+                rows[row][n] = level as i16;
+            });
+            Form::Narrow(rows)
+        } else {
+            let mut rows = vec![[0; SPAN]; len];
+            product.round(weights, width, max, f64::from(i32::MAX), |n, k, level| {
+                let (row, n) = at(n, k);
+                rows[row][n] = level;
+            });
+            Form::Wide(rows)
+        };
         product
     }
 
@@ -135,33 +175,29 @@ impl Product {
         if self.digits == 1 { 2 } else { self.digits }
     }
 
-    /// Rounds weights `[outputs][width]` to integers whose sums with counts up to `max` fit 31
-    /// bits, and hands out their signed bytes: output, place in the row, which byte, the byte.
+    /// Rounds weights `[outputs][width]` to integers of magnitude `most` at most, whose sums with
+    /// counts up to `max` fit 31 bits, and hands them out: output, place in the row, integer.
     fn round(
         &mut self,
         weights: &[f64],
         width: usize,
         max: u32,
-        mut put: impl FnMut(usize, usize, usize, i8),
+        most: f64,
+        mut put: impl FnMut(usize, usize, i32),
     ) {
         for (n, row) in weights.chunks_exact(width).enumerate() {
             let greatest = row.iter().fold(0f64, |a, w| a.max(w.abs()));
             let total: f64 = row.iter().map(|w| w.abs()).sum();
-            let most = 127.0 * (0..self.digits).map(|d| 256f64.powi(d as i32)).sum::<f64>();
             let sum = f64::from(max) * (total / greatest + width as f64 / most);
             let levels = most.min(f64::from(i32::MAX) / sum).floor();
             let scale = if greatest > 0.0 { greatest / levels } else { 1.0 };
             let (mut above, mut below, mut each) = (0.0, 0.0, 0f64);
             for (k, w) in row.iter().enumerate() {
-                let mut level = (w / scale).round_ties_even() as i32;
+                let level = (w / scale).round_ties_even() as i32;
                 let off = f64::from(level) * scale - w;
                 each = each.max(off.abs());
                 *(if off > 0.0 { &mut above } else { &mut below }) += off.abs();
-                for d in 0..self.digits {
-                    let digit = level as u8 as i8; // the lowest byte as a signed digit
-                    put(n, k, d, digit);
-                    level = (level - i32::from(digit)) >> 8;
-                }
+                put(n, k, level);
             }
             // Inputs have no sign: errors add up where weights were rounded to the same side.
             self.set(n, 0, scale, [f64::max(above, below), each, total]);
@@ -260,7 +296,8 @@ impl Product {
                 let of_group = TILE * self.digits;
                 kernel::prefetch(share(weights, first * of_group, end * of_group));
             }
-            Form::Blocks(_) => {} // their kernel does this
+            // Their kernel does this, or what is read next is not known.
+            Form::Blocks(_) | Form::Narrow(_) | Form::Wide(_) => {}
         }
     }
 
@@ -326,6 +363,23 @@ impl Product {
         }
     }
 
+    /// Sums of the `at`-th [`SPAN`] of outputs for the events of panel `t`.
+    pub(super) fn by_events(
+        &self,
+        isa: Isa,
+        at: usize,
+        events: (&Events, usize),
+        sums: &mut [[i32; SPAN]; LANES],
+    ) {
+        let inputs = self.groups * GROUP;
+        let rows = at * inputs..(at + 1) * inputs;
+        match &self.form {
+            Form::Narrow(weights) => kernel::gather(isa, &weights[rows], events, sums),
+            Form::Wide(weights) => kernel::gather(isa, &weights[rows], events, sums),
+            _ => unreachable!("rows were asked for"),
+        }
+    }
+
     /// Currents of tile `tile` from the sums of the span that it belongs to.
     pub(super) fn currents_of_blocks(
         &self,
@@ -351,6 +405,20 @@ pub(super) struct Bounds {
     pub(super) most: Vec<f32>,
     /// Greatest magnitude.
     pub(super) magnitude: Vec<f32>,
+}
+
+/// The greatest integer of `digits` signed bytes none of which is -128.
+fn greatest(digits: usize) -> f64 {
+    127.0 * (0..digits).map(|d| 256f64.powi(d as i32)).sum::<f64>()
+}
+
+/// The signed bytes of an integer, the lowest first.
+fn signed_bytes(mut level: i32) -> impl Iterator<Item = i8> {
+    std::iter::repeat_with(move || {
+        let digit = level as u8 as i8;
+        level = (level - i32::from(digit)) >> 8;
+        digit
+    })
 }
 
 /// Half the distance of 1 to the next 32-bit float.

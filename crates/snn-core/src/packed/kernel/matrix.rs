@@ -264,6 +264,23 @@ mod registers {
         }
     }
 
+    /// Fetches 16 lines of the groups of the next turn from the second-level cache. Registers load
+    /// lines one after the other and wait for each; where another program shares the core and its
+    /// first-level cache, products alone are 1.45 times as fast and whole networks a few percent;
+    /// on a core of one's own products are 4 % slower.
+    macro_rules! fetch {
+        ($rows:literal) => {
+            concat!(
+                ".irp group, 0, 256, 512, 768, 1024, 1280, 1536, 1792, ",
+                "2048, 2304, 2560, 2816, 3072, 3328, 3584, 3840\n",
+                "prefetcht0 [{x} + 4096 + ",
+                $rows,
+                " + \\group]\n",
+                ".endr"
+            )
+        };
+    }
+
     /// Two blocks, 32 rows.
     ///
     /// # Safety
@@ -285,9 +302,11 @@ mod registers {
                 "2:",
                 "tileloadd tmm4, [{w} + {line}*1]",
                 "tileloadd tmm6, [{x} + {group}*1]",
+                fetch!(0),
                 "prefetcht1 [{w} + {ahead}]",
                 "tdpbsud tmm0, tmm4, tmm6",
                 "tileloadd tmm7, [{x} + {group}*1 + 64]",
+                fetch!(64),
                 "prefetcht1 [{w} + {ahead} + 64]",
                 "tdpbsud tmm1, tmm4, tmm7",
                 "tileloadd tmm5, [{w} + {line}*1 + 1024]",
@@ -338,9 +357,11 @@ mod registers {
                 "2:",
                 "tileloadd tmm6, [{w} + {line}*1]",
                 "tileloadd tmm7, [{x} + {group}*1]",
+                fetch!(0),
                 "prefetcht1 [{w} + {ahead}]",
                 "tdpbsud tmm0, tmm6, tmm7",
                 "tileloadd tmm7, [{x} + {group}*1 + 64]",
+                fetch!(64),
                 "prefetcht1 [{w} + {ahead} + 64]",
                 "tdpbsud tmm1, tmm6, tmm7",
                 "tileloadd tmm6, [{w} + {line}*1 + 1024]",

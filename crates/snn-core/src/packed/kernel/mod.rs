@@ -8,6 +8,7 @@
 mod counted;
 mod dense;
 mod dot;
+mod events;
 mod fire;
 mod lut;
 mod matrix;
@@ -21,6 +22,7 @@ mod subsets;
 pub(super) use counted::{Counted, fire_counted};
 pub(super) use dense::dense;
 pub(super) use dot::{Column, Weight, dot, dot_arranged};
+pub(super) use events::{Events, SPAN, WORD, gather};
 pub(super) use fire::{Dynamics, Exact, Membranes, Tile, fire, fire_exact, scale_sums};
 pub(super) use lut::{Table, arrange, lut};
 pub(super) use matrix::{Block, CHANNELS, Corners, DEPTH, MOST, Matrices};

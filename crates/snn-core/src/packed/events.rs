@@ -1,0 +1,88 @@
+//! The event-driven engine: every spike adds a row of weights.
+
+use super::{
+    isa::Isa,
+    kernel::{self, Events, Membranes, SPAN, TILE},
+    layout::{GROUP, LANES},
+    product::Packers,
+    spans::Engine,
+    synapse::PackedSynapse,
+    weights::Product,
+};
+
+pub(super) struct ByEvents<'a> {
+    pub(super) isa: Isa,
+    pub(super) synapse: &'a PackedSynapse,
+    pub(super) packers: Packers<'a>,
+    pub(super) product: &'a Product,
+}
+
+/// Panels `[T]`; one of them is empty.
+#[derive(Default)]
+pub(super) struct Panels {
+    events: Events,
+    bytes: Vec<[u8; GROUP]>,
+    /// Arranged, for neurons in doubt.
+    nibbles: Vec<u8>,
+}
+
+impl Engine for ByEvents<'_> {
+    type Panels = Panels;
+    type Sums = [[i32; SPAN]; LANES];
+    type Hold = ();
+
+    fn tiles(&self) -> usize {
+        SPAN / TILE
+    }
+
+    fn hold(&self) {}
+
+    fn blank(&self) -> Self::Sums {
+        [[0; SPAN]; LANES]
+    }
+
+    fn pack(
+        &self,
+        (): &(),
+        block: usize,
+        Panels { events, bytes, nibbles }: &mut Panels,
+        activity: Option<&mut [f32]>,
+    ) {
+        events.clear();
+        match &self.packers {
+            Packers::Spikes(packer) => {
+                packer.pack(block, nibbles);
+                nibbles.chunks_exact(packer.len()).for_each(|panel| events.of_spikes(panel));
+            }
+            Packers::Counts(packer) => {
+                packer.pack(block, bytes);
+                bytes.chunks_exact(packer.len()).for_each(|panel| events.of_counts(panel));
+            }
+        }
+        if let Some(activity) = activity {
+            kernel::arrange(self.isa, nibbles);
+            for (t, activity) in activity.iter_mut().enumerate() {
+                *activity = events.most(t) as f32;
+            }
+        }
+    }
+
+    fn multiply(&self, (): &(), span: usize, panels: &Panels, t: usize, sums: &mut Self::Sums) {
+        self.product.by_events(self.isa, span, (&panels.events, t), sums);
+    }
+
+    fn currents(&self, (): &(), tile: usize, sums: &Self::Sums, currents: &mut Membranes) {
+        let (scale, bias) = self.product.worth(tile);
+        let first = tile * TILE % SPAN;
+        for (lane, sums) in sums.iter().enumerate() {
+            for n in 0..TILE {
+                currents[n][lane] = sums[first + n] as f32 * scale[n] + bias[n];
+            }
+        }
+    }
+
+    fn exact(&self, panels: &Panels, n: usize, lane: usize) -> Vec<f64> {
+        let (packers, Panels { bytes, nibbles, .. }) = (&self.packers, panels);
+        packers.exact(self.isa, self.synapse, (nibbles, bytes), n, lane)
+    }
+}

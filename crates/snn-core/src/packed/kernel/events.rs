@@ -1,0 +1,239 @@
+//! Event-driven sums: each spike of a row adds a row of weights. Silence costs nothing, and weights
+//! of several bytes no more than those of one.
+
+use crate::packed::{
+    isa::{Isa, Level},
+    layout::{GROUP, LANES},
+};
+
+/// Output channels that are summed at once.
+pub(in crate::packed) const SPAN: usize = 32;
+
+/// Groups of a panel whose spikes make a word.
+pub(in crate::packed) const WORD: usize = 16;
+
+/// Groups of a panel that are summed at once: their weights stay in the first-level cache.
+const CHUNK: usize = 4 * WORD;
+
+/// What rows of weights consist of.
+pub(in crate::packed) trait Summand: Copy {
+    /// Adds to `sums` the rows that `events` names.
+    fn add(rows: &[[Self; SPAN]], events: &[u32], sums: &mut [i32; SPAN]);
+}
+
+impl Summand for i32 {
+    #[inline(always)]
+    fn add(rows: &[[i32; SPAN]], events: &[u32], sums: &mut [i32; SPAN]) {
+        let mut own = *sums; // stays in registers
+        for &event in events {
+            for (sum, &weight) in own.iter_mut().zip(&rows[event as usize]) {
+                *sum = sum.wrapping_add(weight);
+            }
+        }
+        *sums = own;
+    }
+}
+
+/// Weights of one signed byte, in 16 bits.
+impl Summand for i16 {
+    #[inline(always)]
+    fn add(rows: &[[i16; SPAN]], events: &[u32], sums: &mut [i32; SPAN]) {
+        // So many weights of at least -128 fit 16 bits.
+        for events in events.chunks(256) {
+            let mut own = [[0i16; PART]; SPAN / PART];
+            for &event in events {
+                let (row, _) = rows[event as usize].as_chunks::<PART>();
+                for (own, row) in own.iter_mut().zip(row) {
+                    *own = std::array::from_fn(|n| own[n].wrapping_add(row[n]));
+                }
+            }
+            for (sum, part) in sums.iter_mut().zip(own.as_flattened()) {
+                *sum = sum.wrapping_add(i32::from(*part));
+            }
+        }
+    }
+}
+
+/// Numbers of 16 bits in the registers of any CPU: sums of more would be cut to the width of those
+/// of 32 bits.
+const PART: usize = 8;
+
+/// Who spikes in each row of panels, chunk by chunk of their groups.
+#[derive(Default)]
+pub(in crate::packed) struct Events {
+    /// Places in a row of input; one that counts `c` appears `c` times.
+    places: Vec<u32>,
+    /// Where they end, `[panels][chunks][64]`.
+    ends: Vec<[usize; LANES]>,
+    /// Chunks of a panel.
+    chunks: usize,
+}
+
+impl Events {
+    pub(in crate::packed) fn clear(&mut self) {
+        self.places.clear();
+        self.ends.clear();
+    }
+
+    /// Appends a panel of nibbles, `[groups][64]`, groups in whole words.
+    pub(in crate::packed) fn of_spikes(&mut self, panel: &[u8]) {
+        self.chunks = panel.len().div_ceil(CHUNK * LANES);
+        for (first, panel) in (0..).step_by(CHUNK * GROUP).zip(panel.chunks(CHUNK * LANES)) {
+            let mut words = [[0u64; LANES]; CHUNK / WORD];
+            for (words, groups) in words.iter_mut().zip(panel.chunks_exact(WORD * LANES)) {
+                for (i, nibbles) in groups.chunks_exact(LANES).enumerate() {
+                    for (word, &nibble) in words.iter_mut().zip(nibbles) {
+                        *word |= u64::from(nibble & 15) << (GROUP * i);
+                    }
+                }
+            }
+            self.ends.push(std::array::from_fn(|lane| {
+                for (first, words) in (first..).step_by(WORD * GROUP).zip(&words) {
+                    let mut rest = words[lane];
+                    while rest != 0 {
+                        self.places.push(first + rest.trailing_zeros());
+                        rest &= rest - 1;
+                    }
+                }
+                self.places.len()
+            }));
+        }
+    }
+
+    /// Appends a panel of counts, `[groups][64][4]`.
+    pub(in crate::packed) fn of_counts(&mut self, panel: &[[u8; GROUP]]) {
+        self.chunks = panel.len().div_ceil(CHUNK * LANES);
+        for (first, panel) in (0..).step_by(CHUNK * GROUP).zip(panel.chunks(CHUNK * LANES)) {
+            self.ends.push(std::array::from_fn(|lane| {
+                let entries = panel.iter().skip(lane).step_by(LANES);
+                for (first, &counts) in (first..).step_by(GROUP).zip(entries) {
+                    if counts != [0; GROUP] {
+                        for (place, count) in (first..).zip(counts) {
+                            (0..count).for_each(|_| self.places.push(place));
+                        }
+                    }
+                }
+                self.places.len()
+            }));
+        }
+    }
+
+    /// The events of panel `t`, chunk by chunk and row by row.
+    fn rows(&self, t: usize) -> impl Iterator<Item = (usize, &[u32])> {
+        let ends = self.ends.as_flattened();
+        let rows = t * self.chunks * LANES..(t + 1) * self.chunks * LANES;
+        rows.map(move |i| {
+            let start = if i == 0 { 0 } else { ends[i - 1] };
+            (i % LANES, &self.places[start..ends[i]])
+        })
+    }
+
+    /// Most events of a row of panel `t`.
+    pub(in crate::packed) fn most(&self, t: usize) -> usize {
+        let mut sums = [0; LANES];
+        self.rows(t).for_each(|(lane, events)| sums[lane] += events.len());
+        sums.into_iter().max().unwrap_or(0)
+    }
+}
+
+/// Sets `sums[row][n]` to the sum over the events of that row of panel `t` of `weights[event][n]`.
+/// Exact in wrapping 32-bit arithmetic if those of 16 bits fit a byte.
+///
+/// # Panics
+/// If an event names a row of weights that is not there.
+#[allow(unsafe_code)]
+pub(in crate::packed) fn gather<W: Summand>(
+    isa: Isa,
+    weights: &[[W; SPAN]],
+    (events, t): (&Events, usize),
+    sums: &mut [[i32; SPAN]; LANES],
+) {
+    match isa.level() {
+        Level::Portable => plain(weights, (events, t), sums),
+        // SAFETY: only `Isa::all` makes these values, after detecting AVX2.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 | Level::Avx512 => unsafe { avx2(weights, (events, t), sums) },
+    }
+}
+
+#[inline(always)]
+fn plain<W: Summand>(
+    weights: &[[W; SPAN]],
+    (events, t): (&Events, usize),
+    sums: &mut [[i32; SPAN]; LANES],
+) {
+    *sums = [[0; SPAN]; LANES];
+    for (lane, events) in events.rows(t) {
+        W::add(weights, events, &mut sums[lane]);
+    }
+}
+
+/// The same, compiled for eight lanes.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn avx2<W: Summand>(
+    weights: &[[W; SPAN]],
+    (events, t): (&Events, usize),
+    sums: &mut [[i32; SPAN]; LANES],
+) {
+    plain(weights, (events, t), sums);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::packed::layout::SPREAD;
+
+    fn check<W: Summand + Into<i32>>(
+        panel: &[[u8; GROUP]],
+        events: &Events,
+        weights: &[[W; SPAN]],
+    ) {
+        for isa in Isa::all() {
+            let mut sums = [[7; SPAN]; LANES];
+            gather(isa, weights, (events, 1), &mut sums);
+            for (lane, sums) in sums.iter().enumerate() {
+                for (n, &sum) in sums.iter().enumerate() {
+                    let counts = panel.iter().skip(lane).step_by(LANES).flatten();
+                    let expected = counts.zip(weights).fold(0i32, |sum, (&c, row)| {
+                        sum.wrapping_add(i32::from(c).wrapping_mul(row[n].into()))
+                    });
+                    assert_eq!(sum, expected, "{}, row {lane}, channel {n}", isa.name());
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn events_add_what_products_do(
+            (spikes, counts, weights) in (0usize..7).prop_flat_map(|words| {
+                let entries = words * WORD * LANES;
+                (
+                    vec(0u8..16, entries),
+                    vec(any::<[bool; GROUP]>(), entries),
+                    vec(any::<[i8; SPAN]>(), words * WORD * GROUP),
+                )
+            }),
+            most in 1u8..20,
+        ) {
+            let narrow: Vec<_> = weights.iter().map(|row| row.map(i16::from)).collect();
+            let wide: Vec<_> = weights.iter().map(|row| row.map(|w| i32::from(w) << 16)).collect();
+            let mut events = Events::default();
+            events.of_spikes(&spikes);
+            events.of_spikes(&spikes);
+            let panel: Vec<_> = spikes.iter().map(|&nibble| SPREAD[usize::from(nibble)]).collect();
+            check(&panel, &events, &narrow);
+            check(&panel, &events, &wide);
+            let counts: Vec<_> = counts.iter().map(|c| c.map(|c| u8::from(c) * most)).collect();
+            events.clear();
+            events.of_counts(&counts);
+            events.of_counts(&counts);
+            check(&counts, &events, &narrow);
+            check(&counts, &events, &wide);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Running a synapse several tiles at a time.
+
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use super::{
+    kernel::{Membranes, TILE},
+    layout::{Geometry, LANES},
+    product::{Currents, Place, Sink, share},
+};
+
+/// A kernel that works out several tiles at once, a span.
+pub(super) trait Engine: Sync {
+    /// What it reads of a block of rows, all steps.
+    type Panels: Default + Send;
+    /// Sums of a span at one step.
+    type Sums: Clone + Send;
+    /// What a thread holds while it works.
+    type Hold;
+
+    /// Tiles of a span.
+    fn tiles(&self) -> usize;
+
+    fn hold(&self) -> Self::Hold;
+
+    fn blank(&self) -> Self::Sums;
+
+    /// Packs a block. `activity` takes, step by step, the greatest number of units that a row adds:
+    /// what the error of a current is proportional to.
+    fn pack(
+        &self,
+        hold: &Self::Hold,
+        block: usize,
+        panels: &mut Self::Panels,
+        activity: Option<&mut [f32]>,
+    );
+
+    /// The sums of span `span` at step `t`.
+    fn multiply(
+        &self,
+        hold: &Self::Hold,
+        span: usize,
+        panels: &Self::Panels,
+        t: usize,
+        sums: &mut Self::Sums,
+    );
+
+    /// The currents of tile `tile` from the sums of its span.
+    fn currents(&self, hold: &Self::Hold, tile: usize, sums: &Self::Sums, currents: &mut Membranes);
+
+    /// The exact current of output `n` for row `lane`, step by step.
+    fn exact(&self, panels: &Self::Panels, n: usize, lane: usize) -> Vec<f64>;
+}
+
+/// What a thread works with: the block that it last worked on, how active that is, and sums and
+/// currents, `[T]`.
+struct Scratch<E: Engine> {
+    block: usize,
+    panels: E::Panels,
+    activity: Vec<f32>,
+    sums: Vec<E::Sums>,
+    currents: Vec<Membranes>,
+}
+
+/// Hands the currents of all tiles to `sink`. `out` is `[blocks][tiles][T]` pieces of `Sink::LEN`.
+pub(super) fn run<E: Engine, S: Sink>(engine: &E, to: &Geometry, sink: &S, out: &mut [S::Out]) {
+    let (steps, tiles) = (to.steps, to.groups());
+    let (piece, of_span) = (steps * S::LEN, engine.tiles());
+    let share = share(to, of_span);
+    let scratch = || {
+        Mutex::new(Scratch::<E> {
+            block: usize::MAX,
+            panels: E::Panels::default(),
+            activity: vec![0.0; steps],
+            sums: vec![engine.blank(); steps],
+            currents: vec![[[0.0; LANES]; TILE]; steps],
+        })
+    };
+    let scratches: Vec<_> = (0..rayon::current_num_threads()).map(|_| scratch()).collect();
+    let parts = out.par_chunks_mut(tiles * piece).enumerate().flat_map(|(block, out)| {
+        let parts = out.par_chunks_mut(share * piece).enumerate();
+        parts.map(move |(part, out)| (block, part * share, out))
+    });
+    parts.for_each(|(block, first, out)| {
+        let own = &scratches[rayon::current_thread_index().unwrap_or(0)];
+        let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
+        let Scratch { block: packed, panels, activity, sums, currents } = &mut *own;
+        let hold = engine.hold();
+        if *packed != block {
+            engine.pack(&hold, block, panels, sink.certifies().then_some(activity));
+            *packed = block;
+        }
+        for (tile, out) in (first..).step_by(of_span).zip(out.chunks_mut(of_span * piece)) {
+            for (t, sums) in sums.iter_mut().enumerate() {
+                engine.multiply(&hold, tile / of_span, panels, t, sums);
+            }
+            for (tile, out) in (tile..).zip(out.chunks_exact_mut(piece)) {
+                for (sums, currents) in sums.iter().zip(&mut *currents) {
+                    engine.currents(&hold, tile, sums, currents);
+                }
+                let exact = |lane: usize, n: usize| engine.exact(panels, tile * TILE + n, lane);
+                let currents = Currents { values: currents, activity, exact: &exact };
+                sink.take(Place { block, tile }, currents, out);
+            }
+        }
+    });
+}
