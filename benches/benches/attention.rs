@@ -1,14 +1,15 @@
-//! The core of spiking self-attention, alone and with its neurons; and of attention on dilated
-//! windows, whose time per token should not depend on their number.
+//! The core of spiking self-attention, alone and with its neurons; of attention on dilated windows,
+//! whose time per token should not depend on their number; and of every token on itself over time.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use snn_attn::{Attend, DilatedWindows};
+use ndarray::ArrayD;
+use snn_attn::{Attend, DilatedWindows, bidirectional_temporal_fusion};
 use snn_benches::{
     inputs::{HEADS, SAMPLES, STEPS, WIDTH, attended, qkv},
     serve::Work,
     work::Attention,
 };
-use snn_core::{Backend, Packed, Reference, Signal};
+use snn_core::{Backend, Packed, Reference, Signal, packed::Real};
 
 fn ssa(c: &mut Criterion) {
     let mut group = c.benchmark_group("ssa");
@@ -51,5 +52,28 @@ fn windows(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ssa, windows);
+fn temporal_fusion(c: &mut Criterion) {
+    let mut group = c.benchmark_group("bidirectional-temporal-fusion");
+    group.sample_size(10);
+    let packed = Packed::default();
+    for tokens in [64, 196, 1024] {
+        let dense = qkv(tokens).unwrap().map(|x| x.mapv(u32::from));
+        let [q, k, v] = dense.each_ref().map(|x| packed.counts(x));
+        let run = || {
+            let gate = |past: &Real, _: &Real| past.clone();
+            let y = bidirectional_temporal_fusion(&packed, [&q, &k, &v], HEADS, 0.125, gate);
+            packed.read(y.input())
+        };
+        let [q, k, v] = &dense;
+        let gate = |past: &ArrayD<f64>, _: &ArrayD<f64>| past.clone();
+        let reference = Reference::<f64>::new();
+        let expected = bidirectional_temporal_fusion(&reference, [q, k, v], HEADS, 0.125, gate);
+        assert_eq!(run(), expected, "{tokens} tokens");
+        group.throughput(Throughput::Elements((STEPS * SAMPLES * tokens) as u64));
+        group.bench_function(tokens.to_string(), |b| b.iter(run));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, ssa, windows, temporal_fusion);
 criterion_main!(benches);

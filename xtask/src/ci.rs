@@ -34,16 +34,7 @@ pub fn run() -> Result<ExitCode> {
     let tests = on_everything("test");
     let mut training = cargo::with_libtorch("run", &libtorch);
     training
-        .args([
-            "--quiet",
-            "--release",
-            "--package",
-            "snn-cli",
-            "--bin",
-            "snn",
-            "--features",
-            "torch",
-        ])
+        .args(["--quiet", "--package", "snn-cli", "--bin", "snn", "--features", "torch"])
         .args(["--", "train", "digits", "--set", "epochs=2", "--out"])
         .arg(runs.path().join("digits"));
 

@@ -1,7 +1,7 @@
 //! The report of an ablation: studies whose variants differ in one thing, each run several times.
 
 use super::element::Element;
-use super::format::{duration, fixed, grouped, percent, si};
+use super::format::{duration, grouped, percent, si};
 use super::page;
 use super::scale::{Scale, Ticks, extent};
 use super::svg::{curve, drawing, line, text};
@@ -74,6 +74,16 @@ pub(super) struct Spread {
     pub deviation: f64,
 }
 
+impl Spread {
+    /// The deviation of a share in percentage points; nothing of one run alone.
+    pub(super) fn points(self) -> String {
+        match 100.0 * self.deviation {
+            points if points.is_finite() => format!("± {points:.2}"),
+            _ => String::new(),
+        }
+    }
+}
+
 impl VariantResult {
     pub(super) fn spread(&self, value: impl Fn(&Outcome) -> f64) -> Spread {
         let values: Vec<f64> = self.outcomes.iter().map(value).collect();
@@ -101,10 +111,10 @@ impl Ablation {
                 let firing = variant.spread(|o| o.firing_rate).mean;
                 let energy = variant.spread(|o| o.energy_pj).mean;
                 lines.push(format!(
-                    "  {:32}  {:5.2} ± {:4.2} %  firing {:4.1} %  energy {:7.3} uJ  sync {:>4}",
+                    "  {:32}  {:5.2} {:6} %  firing {:4.1} %  energy {:7.3} uJ  sync {:>4}",
                     variant.name,
                     100.0 * accuracy.mean,
-                    100.0 * accuracy.deviation,
+                    accuracy.points(),
                     100.0 * firing,
                     energy / 1e6,
                     match variant.synchrony() {
@@ -123,7 +133,10 @@ impl Ablation {
             format!("{} test samples", grouped(self.test_samples as u64)),
             format!("preset {}", self.preset),
             format!("{} epochs", self.epochs),
-            format!("{} seeds", self.seeds),
+            match self.seeds {
+                1 => "one run of each variant".into(),
+                seeds => format!("{seeds} seeds"),
+            },
             duration(self.seconds),
         ];
         let header = Element::new("header")
@@ -219,7 +232,7 @@ impl StudyResult {
             row([
                 name(&variant.name),
                 number(percent(accuracy.mean, 2)),
-                number(format!("± {}", fixed(100.0 * accuracy.deviation, 2))),
+                number(accuracy.points()),
                 number(percent(mean(|o| o.firing_rate), 1)),
                 number(si(mean(|o| o.ac), 0, "")),
                 number(si(mean(|o| o.mac), 0, "")),

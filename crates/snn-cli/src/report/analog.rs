@@ -3,7 +3,7 @@
 use snn_core::probe::{Code, CodeActivity, SpikeCosts};
 use snn_models::matterhorn::Coding;
 
-use super::ablation::{Spread, StudyResult};
+use super::ablation::StudyResult;
 use super::element::Element;
 use super::format::{fixed, grouped, percent, si};
 use super::page;
@@ -77,12 +77,10 @@ impl AnalogStudy {
         for study in &self.studies {
             lines.push(format!("\n{}", study.title));
             lines.extend(study.variants.iter().map(|variant| {
-                let Spread { mean, deviation } = variant.spread(|o| o.accuracy);
-                let spread = match deviation {
-                    deviation if deviation.is_finite() => format!(" ± {:.2}", 100.0 * deviation),
-                    _ => String::new(),
-                };
-                format!("  {:30}  {:5.2}{spread} %", variant.name, 100.0 * mean)
+                let accuracy = variant.spread(|o| o.accuracy);
+                let (mean, points) = (100.0 * accuracy.mean, accuracy.points());
+                let space = if points.is_empty() { "" } else { " " };
+                format!("  {:30}  {mean:5.2}{space}{points} %", variant.name)
             }));
         }
         lines.join("\n")

@@ -22,7 +22,7 @@
 //!     current.into_shape_with_order(layer.output_shape()).unwrap()
 //! }
 //!
-//! proptest!(|(layer in laws::linear_layers())| {
+//! proptest!(ProptestConfig::with_cases(32), |(layer in laws::linear_layers())| {
 //!     laws::currents_are_those_of_the_reference(&layer, kernel, 1e-9)?;
 //!     laws::currents_add_up(&layer, kernel, 1e-9)?;
 //! });
