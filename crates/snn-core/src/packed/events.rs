@@ -4,7 +4,7 @@ use super::{
     isa::Isa,
     kernel::{self, Events, Membranes, SPAN, TILE},
     layout::{GROUP, LANES},
-    product::Packers,
+    source::Packers,
     spans::Engine,
     synapse::PackedSynapse,
     weights::Product,

@@ -9,8 +9,10 @@ use super::{
     image::Panels,
     kernel::{self, Counted, Dynamics, Membranes, Number, Rows, TILE, Tile},
     layout::{Geometry, LANES, Spikes, collect},
-    product::{self, Currents, Place, Plan, Sink, Source},
+    plan::{Plan, has_kernel},
     real::{Kind, Real, Rough},
+    sink::{Currents, Place, Sink},
+    source::Source,
     synapse::PackedSynapse,
     weights::{Bounds, UNIT, round_up},
 };
@@ -181,7 +183,7 @@ pub(super) fn fire(packed: &Packed, neuron: &Neuron, leak: Option<f64>, x: &Real
         Kind::Current { synapse, input, repeats: 1 }
             if x.0.exact.get().is_none()
                 && x.0.rough.get().is_none()
-                && product::has_kernel(synapse, input) =>
+                && has_kernel(synapse, input) =>
         {
             nibbles = Spikes::silent(&geometry);
             let plan = Plan::new(packed, synapse, input, packed.precision().digits());

@@ -169,6 +169,28 @@ impl Counts {
         }
     }
 
+    /// The same rows and channels under other positions; `None` if rows would change.
+    pub(crate) fn renamed(&self, shape: &[usize]) -> Option<Self> {
+        let form = match &self.form {
+            CountForm::Wide(counts) => {
+                let mut counts = counts.as_ref().clone();
+                if counts.len() != shape.iter().product::<usize>() {
+                    return None;
+                }
+                counts = counts.to_shape(shape).ok()?.into_owned();
+                CountForm::Wide(counts.into())
+            }
+            CountForm::Bits(spikes) => CountForm::Bits(Spikes {
+                geometry: spikes.geometry.renamed(shape)?,
+                nibbles: spikes.nibbles.clone(),
+            }),
+            CountForm::Bytes { geometry, bytes } => {
+                CountForm::Bytes { geometry: geometry.renamed(shape)?, bytes: bytes.clone() }
+            }
+        };
+        Some(Self { max: self.max, form })
+    }
+
     pub(crate) fn shape(&self) -> &[usize] {
         match &self.form {
             CountForm::Bits(spikes) => &spikes.geometry.shape,

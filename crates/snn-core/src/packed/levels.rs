@@ -6,9 +6,10 @@ use super::{
     Packed, Precision,
     kernel::{self, Stairs, TILE},
     layout::{CountForm, Counts, GROUP, Geometry, LANES, Spikes},
-    product::{self, Currents, Place, Plan, Sink},
+    plan::{Plan, has_kernel},
     real::{Kind, Real},
     rough,
+    sink::{Currents, Place, Sink},
     weights::{Bounds, UNIT, round_up},
 };
 use crate::{encode::ttfs::MaskedTtfs, neuron::IntegerNeuron};
@@ -77,7 +78,7 @@ pub(super) fn levels(packed: &Packed, x: &Real, staircase: Staircase<'_>) -> Opt
             });
         }
         Kind::Current { synapse, input, repeats: 1 }
-            if x.0.rough.get().is_none() && product::has_kernel(synapse, input) =>
+            if x.0.rough.get().is_none() && has_kernel(synapse, input) =>
         {
             let plan = Plan::new(packed, synapse, input, packed.precision().digits());
             let sink = Quantize::new(packed, staircase, &plan.bounds(), &geometry);

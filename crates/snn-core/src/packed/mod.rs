@@ -35,12 +35,15 @@ mod layout;
 mod levels;
 mod matrices;
 mod panel;
-mod product;
+mod plan;
 mod real;
 mod rough;
+mod sink;
+mod source;
 mod spans;
 mod spikes;
 mod synapse;
+mod tables;
 mod weights;
 
 use std::sync::Arc;
@@ -55,8 +58,8 @@ pub use synapse::PackedSynapse;
 use attention::Attention;
 use layout::CountForm;
 use levels::Staircase;
-use product::Source;
 use real::Kind;
+use source::Source;
 
 use crate::{
     backend::{Activation, Activity, Backend, CoderParts, Input, Mode, Signal, SynapseParts},

@@ -13,7 +13,7 @@ use super::{
     Packed,
     attention::Attention,
     layout::{Counts, Geometry, Spikes},
-    product::Source,
+    source::Source,
     synapse::PackedSynapse,
     weights::Bounds,
 };

@@ -9,8 +9,9 @@ use super::{
     kernel::TILE,
     layout::{Geometry, LANES},
     panel::Sight,
-    product::{self, Currents, Place, Plan, Sink},
+    plan::{Plan, has_kernel},
     real::{Kind, Real, Rough},
+    sink::{Currents, Place, Sink},
     weights::{Bounds, UNIT, round_up},
 };
 use crate::map::{Map, Window};
@@ -21,7 +22,7 @@ pub(super) fn worthwhile(x: &Real) -> bool {
         return false;
     }
     match &x.0.kind {
-        Kind::Current { synapse, input, .. } => product::has_kernel(synapse, input),
+        Kind::Current { synapse, input, .. } => has_kernel(synapse, input),
         Kind::Sum(a, b) => worthwhile(a) || worthwhile(b),
         Kind::Pool(x, _) | Kind::Mean(x) => worthwhile(x),
         _ => false,

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{
     kernel::{Membranes, TILE},
     layout::{Geometry, LANES},
-    product::{Currents, Place, Sink, share},
+    sink::{Currents, Place, Sink, share},
 };
 
 /// A kernel that works out several tiles at once, a span.

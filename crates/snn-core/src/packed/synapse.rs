@@ -9,7 +9,7 @@ use super::{
     kernel::{self, Column, TILE, Weight},
     layout::{GROUP, LANES},
     panel::Entry,
-    product::Factor,
+    tables::Factor,
     weights::Product,
 };
 use crate::{

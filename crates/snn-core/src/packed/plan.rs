@@ -1,0 +1,163 @@
+//! Which kernel a synapse runs with.
+
+use super::{
+    Packed, Precision,
+    events::ByEvents,
+    isa::{Isa, Level},
+    kernel::{self, DEPTH, WORD},
+    layout::{CountForm, Geometry},
+    matrices::InMatrices,
+    panel::Packer,
+    sink::Sink,
+    source::{Entries, Packers, Source},
+    spans,
+    synapse::{PackedSynapse, SMALL},
+    tables::tiles,
+    weights::{Bounds, PLANES, Product},
+};
+
+/// How a synapse runs over an input.
+pub(super) struct Plan<'a> {
+    isa: Isa,
+    synapse: &'a PackedSynapse,
+    input: &'a Source,
+    way: Way,
+    product: &'a Product,
+}
+
+/// The kernel that is used.
+#[derive(Clone, Copy)]
+enum Way {
+    /// Spikes, or counts bit by bit, select sums from tables.
+    Lookup { bits: u32 },
+    /// Counts times integers.
+    Integer,
+    /// In matrix registers.
+    Matrices,
+    /// Every spike adds a row of weights.
+    Events,
+}
+
+impl<'a> Plan<'a> {
+    /// For tables and weights of `digits` bytes; `input` is one that [`has_kernel`] takes.
+    pub(super) fn new(
+        packed: &Packed,
+        synapse: &'a PackedSynapse,
+        input: &'a Source,
+        digits: usize,
+    ) -> Self {
+        let (isa, max) = (packed.isa(), input.max());
+        let bits = planes(isa, max, digits);
+        let way = match bits {
+            _ if isa.tiles() => Way::Matrices,
+            _ if max <= SMALL && events_pay(packed, input, bits) => Way::Events,
+            Some(bits) => Way::Lookup { bits },
+            None => Way::Integer,
+        };
+        let product = match way {
+            Way::Lookup { .. } => synapse.lookup(digits),
+            Way::Integer => synapse.integer(max, digits),
+            Way::Matrices => synapse.blocks(max, digits),
+            Way::Events => synapse.rows(max, digits == 1),
+        };
+        Self { isa, synapse, input, way, product }
+    }
+
+    /// Hands the currents to `sink`. `out` is `[blocks][tiles][T]` pieces of `Sink::LEN`.
+    pub(super) fn run<S: Sink>(&self, to: &Geometry, sink: &S, out: &mut [S::Out]) {
+        let Self { isa, synapse, input, product, .. } = *self;
+        match self.way {
+            Way::Matrices => {
+                let packers = Packers::new(synapse, input, DEPTH);
+                spans::run(&InMatrices { isa, synapse, packers, product }, to, sink, out);
+            }
+            Way::Events => {
+                let packers = Packers::new(synapse, input, WORD);
+                spans::run(&ByEvents { isa, synapse, packers, product }, to, sink, out);
+            }
+            Way::Lookup { bits } => match input.entries() {
+                Entries::Spikes { geometry, nibbles } => {
+                    let packer = Packer::new(synapse.map(), nibbles, geometry);
+                    tiles(isa, synapse, &[packer], product, to, sink, out);
+                }
+                Entries::Counts { geometry, bytes } => {
+                    let plane = |bit| {
+                        let mut nibbles = vec![0; bytes.len()];
+                        kernel::plane(isa, bytes, bit, &mut nibbles);
+                        nibbles
+                    };
+                    let planes: Vec<_> = (0..bits).map(plane).collect();
+                    let pack = |nibbles| Packer::new(synapse.map(), nibbles, geometry);
+                    let packers: Vec<_> = planes.iter().map(|plane| pack(plane)).collect();
+                    tiles(isa, synapse, &packers, product, to, sink, out);
+                }
+            },
+            Way::Integer => {
+                let Entries::Counts { geometry, bytes } = input.entries() else {
+                    unreachable!("spikes are looked up")
+                };
+                let packer = Packer::new(synapse.map(), bytes, geometry);
+                tiles(isa, synapse, &[packer], product, to, sink, out);
+            }
+        }
+    }
+
+    /// What the currents can be.
+    pub(super) fn bounds(&self) -> Bounds {
+        self.product.bounds(self.max())
+    }
+
+    /// The same once they were computed, and none exceeds `greatest` in magnitude.
+    pub(super) fn bounds_seen(&self, greatest: &[f32]) -> Bounds {
+        self.product.bounds_seen(self.max(), greatest)
+    }
+
+    /// What meets weights is no greater.
+    fn max(&self) -> u32 {
+        match self.way {
+            Way::Lookup { bits } => (1 << bits) - 1,
+            Way::Integer | Way::Matrices | Way::Events => self.input.max(),
+        }
+    }
+}
+
+/// Bits of counts up to `max`, if looking up bit after bit is no slower than
+/// multiplying.
+fn planes(isa: Isa, max: u32, digits: usize) -> Option<u32> {
+    // Silence is a plane too.
+    let bits = (u32::BITS - max.leading_zeros()).max(1);
+    let most = match isa.level() {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => PLANES,
+        _ => 2,
+    };
+    // Sums of three digits of several bits would not fit.
+    (bits == 1 || bits <= most && digits < 3).then_some(bits)
+}
+
+/// Whether adding rows of weights event by event is the fastest for this input, which is else looked
+/// up in so many `bits`. Events are counted each time: no pass over examples is needed before.
+fn events_pay(packed: &Packed, input: &Source, bits: Option<u32>) -> bool {
+    // Events an input, as measured on whole networks.
+    let few = match packed.isa().level() {
+        Level::Portable => return true, // looking up takes vector instructions
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => 0.16,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => 0.08,
+    };
+    // Weights of other forms are rounded in another way, and no answer may depend on the other
+    // samples of its batch: only exact ones do not.
+    packed.precision() == Precision::Exact
+        && input.events() as f64 <= f64::from(bits.unwrap_or(2)) * few * input.inputs() as f64
+}
+
+/// Whether a [`Plan`] can be made for this input.
+pub(super) fn has_kernel(synapse: &PackedSynapse, input: &Source) -> bool {
+    let narrow = match input {
+        Source::Spikes(_) => true,
+        Source::Counts(counts) => !matches!(counts.form, CountForm::Wide(_)),
+        Source::Real(_) => false,
+    };
+    narrow && synapse.has_kernel()
+}

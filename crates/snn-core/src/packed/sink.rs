@@ -1,0 +1,42 @@
+//! Where currents go.
+
+use super::{kernel::Membranes, layout::Geometry};
+
+/// Takes the currents of one tile at a time.
+pub(super) trait Sink: Sync {
+    /// What a task writes to.
+    type Out: Send;
+
+    /// Length of what one step of one tile writes.
+    const LEN: usize;
+
+    /// Whether it reads the activity of the input and may ask for exact currents.
+    fn certifies(&self) -> bool;
+
+    /// Takes the currents at `place` and writes all steps of it.
+    fn take(&self, place: Place, currents: Currents<'_>, out: &mut [Self::Out]);
+}
+
+/// The currents of a tile.
+pub(super) struct Currents<'a> {
+    /// Step by step.
+    pub(super) values: &'a [Membranes],
+    /// No row of the block had an input that was more active, step by step.
+    pub(super) activity: &'a [f32],
+    /// Gives the exact currents of a lane and channel, step by step.
+    pub(super) exact: &'a dyn Fn(usize, usize) -> Vec<f64>,
+}
+
+/// Where a tile lies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) block: usize,
+    pub(super) tile: usize,
+}
+
+/// Tiles of a task, whole `spans` of them: enough tasks that a busy core does not stall the rest,
+/// each large enough to pay for a panel.
+pub(super) fn share(to: &Geometry, span: usize) -> usize {
+    let wanted = (4 * rayon::current_num_threads()).div_ceil(to.blocks().max(1));
+    to.groups().div_ceil(wanted).next_multiple_of(span).min(to.groups().max(1))
+}
