@@ -390,6 +390,7 @@ fn sentences_are_padded_to_the_longest_of_their_batch() {
     assert_eq!(Vocabulary::read(&set.vocabulary.write(), Unit::Words), set.vocabulary);
     assert_eq!(set.vocabulary.prompt("a b").unwrap().len(), 2);
     assert_eq!(set.vocabulary.piece(set.vocabulary.prompt("b").unwrap()[0]).unwrap(), "b ");
+    assert_eq!(["b", "b ", "b\n"].map(|text| set.vocabulary.gap(text)), [" ", "", ""]);
 }
 
 #[test]

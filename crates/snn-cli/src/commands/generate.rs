@@ -84,6 +84,7 @@ impl Job for Generate<'_> {
             Ok(stdout.flush()?)
         };
         print(prompt)?;
+        print(self.trained.vocabulary.gap(prompt))?;
         let mut text = self.prompt;
         let mut dice = rng(*seed, 0, Purpose::Sample, 0);
         let (mut state, mut logits) = read(backend, &network, network.start(), &text)?;

@@ -88,6 +88,14 @@ impl Vocabulary {
         })
     }
 
+    /// What stands between the beginning of a text and the first [`piece`](Self::piece) after it.
+    pub fn gap(&self, beginning: &str) -> &'static str {
+        match self {
+            Self::Words(_) if !beginning.ends_with(char::is_whitespace) => " ",
+            _ => "",
+        }
+    }
+
     /// The tokens of the beginning of a text that goes on.
     ///
     /// # Errors
