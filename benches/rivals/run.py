@@ -8,9 +8,10 @@
     python run.py synapses --rival NAME --case FILE --threads N --answer FILE
     python run.py codes --rival NAME --case FILE --threads N --answer FILE
     python run.py decode --rival NAME --case FILE --form wta|softmax --threads N --answer FILE
+    python run.py scores --rival NAME --case FILE --mechanism NAME --threads N --answer FILE
     python run.py attention --rival NAME --case FILE --heads N [--neuron] --threads N --answer FILE
 
-The last seven serve: see `serve.py`.
+The last eight serve: see `serve.py`.
 """
 import argparse
 import os
@@ -20,8 +21,8 @@ from serve import keep_memory, serve
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["check", "export", "models", "lif", "synapses", "codes", "attention", "decode", "hamming"])
-    for text in ["rival", "case", "onnx", "form", "answer"]:
+    parser.add_argument("command", choices=["check", "export", "models", "lif", "synapses", "codes", "attention", "scores", "decode", "hamming"])
+    for text in ["rival", "case", "onnx", "form", "mechanism", "answer"]:
         parser.add_argument(f"--{text}")
     for number in ["batch", "threads", "heads"]:
         parser.add_argument(f"--{number}", type=int, default=1)
@@ -64,6 +65,10 @@ def main():
             from decode import prepare
 
             return prepare(a.rival, a.case, a.form, a.threads)
+        if a.command == "scores":
+            from scores import prepare
+
+            return prepare(a.rival, a.case, a.mechanism, a.threads)
         from attention import prepare
 
         return prepare(a.rival, a.case, a.heads, a.neuron, a.threads)

@@ -82,15 +82,15 @@ pub fn attended(qkv: &[tensor::Spikes; 3], neuron: bool) -> Vec<f32> {
     spikes.into_iter().map(f32::from).collect()
 }
 
-/// Queries `[H, 1, d]`, keys and values `[H, N, d]` of so many tokens.
+/// So many queries `[H, n, d]`, keys and values `[H, N, d]` of so many tokens and channels.
 ///
 /// # Errors
 /// Never: the distribution is a constant.
-pub fn cached(tokens: usize) -> Result<[tensor::Spikes; 3]> {
+pub fn heads(queries: usize, tokens: usize, width: usize) -> Result<[tensor::Spikes; 3]> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let bernoulli = Bernoulli::new(RATE)?;
-    Ok([1, tokens, tokens].map(|tokens| {
-        let shape = IxDyn(&[HEADS, tokens, WIDTH]);
+    Ok([queries, tokens, tokens].map(|tokens| {
+        let shape = IxDyn(&[HEADS, tokens, width]);
         ArrayD::from_shape_simple_fn(shape, || bernoulli.sample(&mut rng))
     }))
 }

@@ -12,7 +12,7 @@ use snn_benches::{
     machine, report,
     serve::{self, Work, serve},
     suite::{self, Options, Results, precision},
-    work::{Attention, Classify, Coded, Decode, Fire, Layer, Search},
+    work::{Attention, Classify, Coded, Decode, Fire, Layer, Scores, Search},
 };
 use snn_core::{Map, Packed, Weights, Window, files::write_atomic, packed::Precision};
 use snn_hash::{BitCodes, Isa};
@@ -76,6 +76,8 @@ enum Command {
         neuron: bool,
         #[arg(long, default_value = "wta")]
         form: suite::Form,
+        #[arg(long, default_value = "winner-take-all")]
+        mechanism: suite::Mechanism,
         #[arg(long)]
         answer: PathBuf,
     },
@@ -97,8 +99,12 @@ fn main() -> ExitCode {
             heads,
             neuron,
             form,
+            mechanism,
             answer,
-        }) => work(suite, &case, (batch, precision), (heads, neuron, form), threads, &answer),
+        }) => {
+            let what = (heads, neuron, form, mechanism);
+            work(suite, &case, (batch, precision), what, threads, &answer)
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -184,7 +190,7 @@ fn work(
     suite: suite::Suite,
     case: &std::path::Path,
     (batch, precision): (usize, Precision),
-    (heads, neuron, form): (usize, bool, suite::Form),
+    (heads, neuron, form, mechanism): (usize, bool, suite::Form, suite::Mechanism),
     threads: usize,
     answer: &std::path::Path,
 ) -> Result<()> {
@@ -225,6 +231,14 @@ fn work(
                 let file = Weights::load(case)?;
                 let spikes = |name| Ok::<_, anyhow::Error>(tensor(&file, name)?.mapv(|x| x != 0.0));
                 Ok(Attention::new([&spikes("q")?, &spikes("k")?, &spikes("v")?], heads, neuron))
+            },
+            answer,
+        ),
+        suite::Suite::Scores => serve(
+            || {
+                let file = Weights::load(case)?;
+                let spikes = |name| Ok::<_, anyhow::Error>(tensor(&file, name)?.mapv(|x| x != 0.0));
+                Scores::new([&spikes("q")?, &spikes("k")?, &spikes("v")?], mechanism)
             },
             answer,
         ),

@@ -1,11 +1,14 @@
 //! What is timed of the engine: whole networks, neurons, attention, search.
 
-use std::sync::Arc;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use anyhow::{Result, bail};
-use ndarray::{ArrayD, ArrayViewD, arr0};
+use ndarray::{Array3, ArrayD, ArrayViewD, Ix3, IxDyn, arr0};
 use rayon::prelude::*;
-use snn_attn::{Attend, KeyValueCache, WinnerTakeAll};
+use snn_attn::{
+    Attend, KeyValueCache, Visible, WinnerTakeAll,
+    codes::{Bias, HammingAttention, KernelHashAttention, each_head},
+};
 use snn_core::{
     Backend, Builder, Init, Input, Map, Mode, Neuron, Packed, Pass, Signal, Stage, Tensor, Weights,
     backend::{CoderConfig, CoderParts},
@@ -21,7 +24,7 @@ use crate::{
     case::logits_of,
     inputs::{CODES, NEIGHBORS},
     serve::Work,
-    suite::Form,
+    suite::{Form, KEEP, Mechanism},
 };
 
 /// Version, precision and instructions of an engine.
@@ -332,6 +335,91 @@ impl Work for Decode {
 
     fn answer(&mut self) -> Vec<f32> {
         self.step().concat()
+    }
+}
+
+/// Attention that needs every score, or every key.
+pub struct Scores {
+    engine: Packed,
+    /// Queries and keys of every head, a token after the other.
+    codes: [BitCodes; 2],
+    /// `[H, N, d]`.
+    values: Array3<f32>,
+    /// The same three as spikes of the engine, `[1, 1, N, H d]`.
+    qkv: [<Packed as Backend>::Counts; 3],
+    mechanism: Mechanism,
+}
+
+impl Scores {
+    /// For queries, keys and values `[H, N, d]`.
+    ///
+    /// # Errors
+    /// If they are of another shape.
+    pub fn new(qkv: [&tensor::Spikes; 3], mechanism: Mechanism) -> Result<Self> {
+        let engine = Packed::default();
+        let [q, k, v] = qkv.map(|x| x.view().into_dimensionality::<Ix3>());
+        let [q, k, v] = [q?, k?, v?];
+        let codes = [&q, &k].map(|x| {
+            let (_, tokens, width) = x.dim();
+            BitCodes::from_fn(x.len() / width, width, |i, r| x[[i / tokens, i % tokens, r]])
+        });
+        let qkv = [&q, &k, &v].map(|x| {
+            let (heads, tokens, width) = x.dim();
+            let joined = x.view().permuted_axes([1, 0, 2]).as_standard_layout().into_owned();
+            let joined = joined.into_shape_with_order(IxDyn(&[1, 1, tokens, heads * width]));
+            joined.map(|joined| engine.widen(&engine.spikes(&joined)))
+        });
+        let [a, b, c] = qkv;
+        let qkv = [a?, b?, c?];
+        Ok(Self { codes, values: v.mapv(f32::from), qkv, mechanism, engine })
+    }
+
+    fn winners(&self) -> <Packed as Backend>::Counts {
+        let heads = self.values.dim().0;
+        let wta = WinnerTakeAll::PUBLISHED;
+        self.engine.winner_take_all(self.qkv.each_ref(), heads, 1.0, &wta, &Visible::all())
+    }
+
+    fn means(&self) -> Array3<f32> {
+        let [queries, keys] = &self.codes;
+        each_head(queries, keys, self.values.view(), |queries, keys, values| {
+            match self.mechanism.measure() {
+                Some(measure) => {
+                    let keep = NonZeroUsize::new(KEEP);
+                    HammingAttention { measure, keep, causal: false }.attend(queries, keys, values)
+                }
+                None => {
+                    KernelHashAttention { bias: Bias::Consistent }.attend(queries, keys, values)
+                }
+            }
+        })
+    }
+}
+
+impl Work for Scores {
+    fn about(&self) -> String {
+        about(&self.engine)
+    }
+
+    fn run(&mut self) {
+        if self.mechanism == Mechanism::WinnerTakeAll {
+            std::hint::black_box(self.winners());
+        } else {
+            std::hint::black_box(self.means());
+        }
+    }
+
+    fn answer(&mut self) -> Vec<f32> {
+        if self.mechanism != Mechanism::WinnerTakeAll {
+            return self.means().into_iter().collect();
+        }
+        let (heads, tokens, width) = self.values.dim();
+        let found = self.engine.read(self.winners().input());
+        let of = |i: usize| {
+            let (head, token, c) = (i / width / tokens, i / width % tokens, i % width);
+            found[[0, 0, token, head * width + c]] as f32
+        };
+        (0..heads * tokens * width).map(of).collect()
     }
 }
 

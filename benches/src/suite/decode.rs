@@ -3,11 +3,8 @@
 
 use anyhow::Result;
 
-use super::{Hall, Rival};
-use crate::{
-    contest::Verdict,
-    inputs::{HEADS, RATE, WIDTH, cached, decoded},
-};
+use super::{Hall, Rival, within};
+use crate::inputs::{HEADS, RATE, WIDTH, decoded, heads};
 
 const RIVALS: [Rival; 2] = [Rival::Torch, Rival::TorchCompile];
 
@@ -34,7 +31,7 @@ const NEAR: f32 = 1e-4;
 
 pub(super) fn run(hall: &mut Hall<'_>) -> Result<()> {
     for tokens in [1_000, 8_000, 64_000] {
-        let qkv = cached(tokens)?;
+        let qkv = heads(1, tokens, WIDTH)?;
         let [q, k, v] = qkv.each_ref().map(|x| x.mapv(f32::from));
         let case = hall.write([("q", q), ("k", k), ("v", v)])?.display().to_string();
         let [wta, softmax] = [Form::Wta, Form::Softmax].map(|form| decoded(&qkv, form));
@@ -54,11 +51,7 @@ pub(super) fn run(hall: &mut Hall<'_>) -> Result<()> {
                 entries.push(hall.ours(form.name(), "decode", &shared)?);
             }
             let judge = |who: &str, found: &[f32]| {
-                let expected = if who.ends_with("wta") { &wta } else { &softmax };
-                let pairs = expected.iter().zip(found);
-                let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                let accepted = found.len() == expected.len() && off <= NEAR;
-                Verdict { accepted, text: format!("within {off:.0e}"), spikes: None }
+                within(NEAR, if who.ends_with("wta") { &wta } else { &softmax }, found)
             };
             hall.hold(
                 format!("decoding step, {HEADS} heads of {WIDTH} channels, {tokens} tokens, {threads} threads"),

@@ -8,6 +8,7 @@ mod hamming;
 mod lif;
 mod models;
 mod rival;
+mod scores;
 mod synapses;
 
 use std::{
@@ -23,6 +24,7 @@ use snn_core::{Tensor, Weights, packed::Precision};
 
 pub use decode::Form;
 pub use rival::Rival;
+pub use scores::{KEEP, Mechanism};
 
 use crate::{
     contest::{self, Entry, Measured, Side, Verdict},
@@ -47,6 +49,8 @@ pub enum Suite {
     Lif,
     /// The core of self-attention
     Attention,
+    /// Attention that needs every score, or every key: winner-take-all, top-k, kernel hashes
+    Scores,
     /// One step of decoding, from a cache of keys and values
     Decode,
     /// The nearest of a million binary codes
@@ -190,6 +194,7 @@ pub fn run(options: &Options, mut each: impl FnMut(&Results) -> Result<()>) -> R
             Suite::Codes => codes::run(&mut hall)?,
             Suite::Lif => lif::run(&mut hall)?,
             Suite::Attention => attention::run(&mut hall)?,
+            Suite::Scores => scores::run(&mut hall)?,
             Suite::Decode => decode::run(&mut hall)?,
             Suite::Hamming => hamming::run(&mut hall)?,
         }
@@ -316,4 +321,11 @@ fn nearly_equal(expected: Vec<f32>, share: f64) -> impl Fn(&str, &[f32]) -> Verd
         let accepted = same && different as f64 <= share * expected.len() as f64;
         Verdict { accepted, text, spikes: None }
     }
+}
+
+/// Accepts what differs from the expected values by no more than this.
+fn within(most: f32, expected: &[f32], found: &[f32]) -> Verdict {
+    let off = expected.iter().zip(found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let accepted = found.len() == expected.len() && off <= most;
+    Verdict { accepted, text: format!("within {off:.0e}"), spikes: None }
 }

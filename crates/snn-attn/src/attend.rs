@@ -177,8 +177,7 @@ impl Attend for Packed {
         wta: &WinnerTakeAll,
         visible: &Visible,
     ) -> Self::Counts {
-        let [q, k, v] = &qkv.map(|x| x.unpack());
-        self.counts(&wta::packed(self.isa(), [q, k, v], heads, wta, visible))
+        self.counts(&wta::packed(self.isa(), qkv, heads, wta, visible))
     }
 
     fn window_attention(

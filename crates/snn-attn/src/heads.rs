@@ -1,6 +1,7 @@
 //! Channels into heads and back.
 
-use snn_core::{Backend, Signal};
+use snn_core::{Backend, Signal, packed::Spikes};
+use snn_hash::BitCodes;
 
 /// `[T, B, positions..., C]` to `[T, B, heads, N, C / heads]`: positions row by
 /// row, channel `c` to head `c / (C / heads)`.
@@ -23,4 +24,13 @@ pub fn merge_heads<B: Backend, S: Signal<B>>(x: &S, positions: &[usize]) -> S {
     let shape: Vec<usize> =
         [t, b].iter().chain(positions).copied().chain([heads * width]).collect();
     x.permute(&[0, 1, 3, 2, 4]).reshape(&shape)
+}
+
+/// Spikes `[T, B, positions..., C]` as codes of `C / heads` bits, in the order `[T, B, heads, N]`.
+pub(crate) fn codes(spikes: &Spikes, heads: usize) -> BitCodes {
+    let channels = spikes.shape().last().copied().unwrap_or(0);
+    match BitCodes::from_words(channels / heads, spikes.words(heads)) {
+        Ok(codes) => codes,
+        Err(e) => panic!("{channels} channels in {heads} heads: {e}"),
+    }
 }

@@ -3,17 +3,18 @@ use std::num::NonZeroUsize;
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use snn_core::reference::Scalar;
-use snn_hash::{BitCodes, Scan};
+use snn_core::{packed::Isa, reference::Scalar};
+use snn_hash::BitCodes;
 
 use super::{
-    heaviest::mean_of_heaviest,
+    heaviest::mean,
     linear::{Sums, divided},
     measure::{Measure, PerBit, ones},
+    scores::{Scores, Scratch},
 };
 
 /// Queries of one task.
-const TASK: usize = 16;
+const TASK: usize = 64;
 
 /// Attention whose weights are counts of bits: `sum_j w_ij v_j / sum_j w_ij`.
 ///
@@ -50,38 +51,30 @@ impl HammingAttention {
         if self.keep.is_none_or(|keep| keep.get() >= keys.len()) && !self.causal {
             return divided(&Sums::new(keys, values).attend(queries, &self.measure.per_bit()));
         }
-        let scan = Scan::new(keys);
-        let of_keys = ones(keys);
-        let mut out = Array2::zeros((queries.len(), values.ncols()));
-        out.axis_chunks_iter_mut(Axis(0), TASK).into_par_iter().enumerate().for_each(
-            |(task, mut out)| {
-                let mut distances = vec![0; keys.len()];
-                let mut weights = vec![0.0; keys.len()];
-                for (i, out) in out.outer_iter_mut().enumerate() {
-                    let query = task * TASK + i;
-                    scan.distances(queries.code(query), &mut distances);
-                    self.weigh(queries, query, (&of_keys, &distances), &mut weights);
-                    let seen = if self.causal { keys.len().min(query + 1) } else { keys.len() };
-                    mean_of_heaviest(&weights[..seen], self.keep, values, out);
-                }
-            },
-        );
-        out
-    }
-
-    /// Weights of one query from its distances to the keys and the bits set in these.
-    fn weigh(
-        &self,
-        queries: &BitCodes,
-        query: usize,
-        (of_keys, distances): (&[u32], &[u32]),
-        weights: &mut [f64],
-    ) {
+        let keep = self.keep.map_or(usize::MAX, NonZeroUsize::get);
         let per_bit: PerBit<f64> = self.measure.per_bit();
-        let bits = queries.bits() as u32;
-        let of_query = queries.overlap(query, queries, query);
-        for ((weight, &of_key), &distance) in weights.iter_mut().zip(of_keys).zip(distances) {
-            *weight = per_bit.weigh(bits, [of_query, of_key], distance);
-        }
+        let scores = Scores::new(Isa::best(), [(keys, per_bit, 1.0)]);
+        let (width, values) = (values.ncols(), values.as_standard_layout());
+        let values = values.as_slice().unwrap_or_default();
+        let of_keys = ones(keys);
+        let mut out = Array2::zeros((queries.len(), width));
+        let tasks = out.axis_chunks_iter_mut(Axis(0), TASK).into_par_iter().enumerate();
+        tasks.for_each_init(Scratch::default, |scratch, (task, mut out)| {
+            for (i, mut out) in out.outer_iter_mut().enumerate() {
+                let query = task * TASK + i;
+                let of_query = queries.overlap(query, queries, query);
+                let weigh = |j: usize| {
+                    let differ = queries.distance(query, keys, j);
+                    per_bit.weigh(keys.bits() as u32, [of_query, of_keys[j]], differ)
+                };
+                let seen = if self.causal { keys.len().min(query + 1) } else { keys.len() };
+                let code = [queries.code(query)];
+                let kept = scores.heaviest(&code, (seen, keep), weigh, scratch);
+                if let Some(out) = out.as_slice_mut() {
+                    mean(kept, weigh, values, out);
+                }
+            }
+        });
+        out
     }
 }

@@ -1,78 +1,73 @@
-use std::{
-    cmp::{Ordering, Reverse},
-    collections::BinaryHeap,
-    num::NonZeroUsize,
-};
-
-use ndarray::{ArrayView2, ArrayViewMut1, Axis};
 use snn_core::reference::Scalar;
 
-/// A key and its weight; the greater is the heavier, of equal weights the one that comes first.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Weighed {
-    weight: f64,
-    index: usize,
-}
-
-impl Eq for Weighed {}
-
-impl Ord for Weighed {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.weight.total_cmp(&other.weight).then(other.index.cmp(&self.index))
+/// Keeps the `keep` candidates of the greatest weights, the first of equal ones.
+pub(crate) fn retain_heaviest(weights: &mut [f64], keep: usize, candidates: &mut Vec<u32>) {
+    debug_assert_eq!(weights.len(), candidates.len(), "a weight for each candidate");
+    if candidates.len() <= keep {
+        return;
     }
-}
-
-impl PartialOrd for Weighed {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
+    let all = weights.to_vec();
+    let (_, &mut least, _) = weights.select_nth_unstable_by(keep - 1, |a, b| b.total_cmp(a));
+    // Whoever weighs more is in; of those who weigh as much, the first.
+    let more = all.iter().filter(|weight| weight.total_cmp(&least).is_gt()).count();
+    let (mut equal, mut index) = (keep - more, 0);
+    candidates.retain(|_| {
+        let order = all[index].total_cmp(&least);
+        index += 1;
+        order.is_gt()
+            || order.is_eq() && {
+                let first = equal > 0;
+                equal = equal.saturating_sub(1);
+                first
+            }
+    });
 }
 
 /// The keys of the `keep` greatest weights in order, ties by lowest index.
-pub(crate) fn heaviest(weights: &[f64], keep: NonZeroUsize) -> Vec<usize> {
-    let keep = keep.get();
-    if keep >= weights.len() {
-        return (0..weights.len()).collect();
+pub(crate) fn heaviest(weights: &[f64], keep: usize) -> Vec<u32> {
+    let mut keys = (0..weights.len() as u32).collect();
+    if keep > 0 {
+        retain_heaviest(&mut weights.to_vec(), keep, &mut keys);
     }
-    let weighed = |(index, &weight): (usize, &f64)| Weighed { weight, index };
-    let mut heap: BinaryHeap<_> =
-        weights[..keep].iter().enumerate().map(weighed).map(Reverse).collect();
-    let mut least = heap.peek().map_or(f64::NEG_INFINITY, |last| last.0.weight);
-    for (index, &weight) in weights.iter().enumerate().skip(keep) {
-        // An equal one that comes later loses.
-        if weight > least {
-            if let Some(mut last) = heap.peek_mut() {
-                *last = Reverse(Weighed { weight, index });
-            }
-            least = heap.peek().map_or(least, |last| last.0.weight);
-        }
-    }
-    let mut kept: Vec<usize> = heap.into_iter().map(|Reverse(last)| last.index).collect();
-    kept.sort_unstable();
-    kept
+    keys
 }
 
-/// `sum w v / sum w` over the `keep` heaviest, or all; zeros where no weight is above zero.
-///
-/// `weights` are those of the first values: `[seen]`, `values` `[tokens, width]`, `out` `[width]`.
-pub(crate) fn mean_of_heaviest<F: Scalar>(
-    weights: &[f64],
-    keep: Option<NonZeroUsize>,
-    values: ArrayView2<'_, F>,
-    mut out: ArrayViewMut1<'_, F>,
+/// `sum w v / sum w` over the keys that are kept; zeros where no weight is above zero. `values` are
+/// `[keys, width]`, `out` is `[width]` and zero.
+pub(crate) fn mean<F: Scalar>(
+    kept: &[u32],
+    weigh: impl Fn(usize) -> f64,
+    values: &[F],
+    out: &mut [F],
 ) {
-    let kept = match keep {
-        Some(keep) => heaviest(weights, keep),
-        None => (0..weights.len()).collect(),
-    };
-    out.fill(F::zero());
     let mut sum = F::zero();
-    for index in kept {
-        let weight = F::of(weights[index]);
+    for &j in kept {
+        let weight = F::of(weigh(j as usize));
         sum += weight;
-        out.scaled_add(weight, &values.index_axis(Axis(0), index));
+        let value = &values[j as usize * out.len()..][..out.len()];
+        out.iter_mut().zip(value).for_each(|(out, &value)| *out += weight * value);
     }
     if sum > F::zero() {
-        out.mapv_inplace(|numerator| numerator / sum);
+        out.iter_mut().for_each(|numerator| *numerator = *numerator / sum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_heaviest_are_those_of_a_stable_sort(
+            weights in vec(prop::sample::select(vec![0.0f64, 0.5, 1.0, 7.25]), 0..60), keep in 1usize..70,
+        ) {
+            let mut order: Vec<u32> = (0..weights.len() as u32).collect();
+            order.sort_by(|&a, &b| weights[b as usize].total_cmp(&weights[a as usize]));
+            order.truncate(keep);
+            order.sort_unstable();
+            prop_assert_eq!(heaviest(&weights, keep), order);
+        }
     }
 }

@@ -30,6 +30,7 @@ mod lsh;
 mod measure;
 mod multi_scale;
 mod running;
+mod scores;
 mod sync;
 mod window;
 
@@ -41,6 +42,7 @@ use snn_hash::BitCodes;
 pub(crate) use heaviest::heaviest;
 pub(crate) use linear::Sums;
 pub(crate) use measure::{PerBit, ones};
+pub(crate) use scores::{Scores, Scratch};
 
 pub use delays::{DelayGradients, Delays};
 pub use hamming::HammingAttention;

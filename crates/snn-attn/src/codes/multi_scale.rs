@@ -6,7 +6,7 @@ use snn_core::reference::Scalar;
 use snn_hash::{Fusion, MultiCodes};
 
 use super::{
-    heaviest::mean_of_heaviest,
+    heaviest::{heaviest, mean},
     linear::{Sums, divided},
     measure::PerBit,
 };
@@ -64,10 +64,15 @@ impl MultiScaleAttention {
         values: ArrayView2<'_, F>,
     ) -> Array2<F> {
         let mut out = Array2::zeros((queries.len(), values.ncols()));
-        out.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(i, out)| {
+        let values = values.as_standard_layout();
+        let values = values.as_slice().unwrap_or_default();
+        let keep = self.keep.map_or(usize::MAX, NonZeroUsize::get);
+        out.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(i, mut out)| {
             let weight = |j| 1.0 + queries.similarity(i, keys, j, &self.fusion);
             let weights: Vec<f64> = (0..keys.len()).map(weight).collect();
-            mean_of_heaviest(&weights, self.keep, values, out);
+            if let Some(out) = out.as_slice_mut() {
+                mean(&heaviest(&weights, keep), |j| weights[j], values, out);
+            }
         });
         out
     }

@@ -1,19 +1,21 @@
 use std::num::NonZeroUsize;
 
-use ndarray::{Array2, Array4, ArrayD, ArrayView2, Axis, s};
+use ndarray::{Array2, Array4, ArrayD, ArrayView2, ArrayViewMut1, Axis, s};
 use rayon::prelude::*;
 use snn_core::{
     Backend, Input, Packed,
-    packed::{Real, Spikes},
-    tensor,
+    packed::{Isa, Real, Spikes},
 };
-use snn_hash::{BitCodes, Scan};
+use snn_hash::BitCodes;
 
 use super::{
     CodeSimilarity, HashAttend, HashFunctions,
     dense::{self, Late},
 };
-use crate::codes::{Bias, KernelHashAttention, PerBit, Sums, heaviest, ones};
+use crate::{
+    codes::{Bias, KernelHashAttention, PerBit, Scores, Scratch, Sums, heaviest, ones},
+    heads,
+};
 
 /// Real numbers are those of the definition in 64-bit floats; codes are packed and counted.
 impl HashAttend for Packed {
@@ -39,16 +41,15 @@ impl HashAttend for Packed {
         heads: usize,
         similarity: &CodeSimilarity<ArrayD<f64>>,
     ) -> Real {
-        let (q, k) = (q.unpack(), k.unpack());
         let values = dense::split(&v.unpack(), heads).mapv(f64::from);
-        let codes = [&q, &k].map(|x| scales(x, heads, &similarity.bits));
+        let codes = [q, k].map(|x| scales(x, heads, &similarity.bits));
         let shares = dense::shares(similarity);
         let per_bit = similarity.measure.per_bit();
-        let keep = similarity.keep.filter(|keep| keep.get() < values.dim().2);
+        let keep = similarity.keep.map(NonZeroUsize::get).filter(|&keep| keep < values.dim().2);
         let out = match &similarity.delays {
             None => each_head(&values, &codes, |_, queries, keys, values| match keep {
                 None => all(queries, keys, values, &per_bit, &shares),
-                Some(_) => kept_only(queries, keys, values, &per_bit, (&shares, keep)),
+                Some(keep) => kept_only(queries, keys, values, &per_bit, (&shares, keep)),
             }),
             Some(delays) => {
                 let late = Late::new(delays, heads, k.shape());
@@ -56,10 +57,11 @@ impl HashAttend for Packed {
                 let ones: Vec<Vec<u32>> = keys.iter().map(ones).collect();
                 each_head(&values, &codes, |[sample, h], queries, _, values| {
                     let m = values.nrows();
-                    let count = |i, s: usize, counts: &mut [f64]| {
-                        let (queries, keys): (&BitCodes, &BitCodes) = (&queries[s], &keys[s]);
-                        let (bits, set) = (queries.bits() as u32, queries.overlap(i, queries, i));
-                        for (j, count) in counts.iter_mut().enumerate() {
+                    let mut out = Array2::zeros((queries[0].len(), values.ncols()));
+                    for (i, out) in out.outer_iter_mut().enumerate() {
+                        let count = |s: usize, j: usize| {
+                            let (queries, keys) = (&queries[s], &keys[s]);
+                            let set = queries.overlap(i, queries, i);
                             let (of_key, differ) = match late.sample(sample, h, [i, j]) {
                                 None => (0, set),
                                 Some(sample) => {
@@ -67,10 +69,15 @@ impl HashAttend for Packed {
                                     (ones[s][key], queries.distance(i, keys, key))
                                 }
                             };
-                            *count = per_bit.weigh(bits, [set, of_key], differ);
-                        }
-                    };
-                    means(queries[0].len(), values, (&shares, keep), count)
+                            per_bit.weigh(queries.bits() as u32, [set, of_key], differ)
+                        };
+                        let weigh =
+                            |j| dense::weigh(&shares, (0..shares.len()).map(|s| count(s, j)));
+                        let weights: Vec<f64> = (0..m).map(weigh).collect();
+                        let kept = heaviest(&weights, keep.unwrap_or(m));
+                        mean(&kept, &shares, count, values, out);
+                    }
+                    out
                 })
             }
         };
@@ -78,10 +85,9 @@ impl HashAttend for Packed {
     }
 
     fn attend_hashed(&self, codes: &Spikes, v: &Real, heads: usize, bias: Bias) -> Real {
-        let (codes, v) = (codes.unpack(), self.read(Input::Real(v)));
+        let v = self.read(Input::Real(v));
         let values = dense::split(&v, heads);
-        let bits = codes.shape()[codes.ndim() - 1] / heads;
-        let codes = scales(&codes, heads, &[bits]);
+        let codes = vec![heads::codes(codes, heads)];
         let out = each_head(&values, &[codes.clone(), codes], |_, queries, keys, values| {
             KernelHashAttention { bias }.attend(&queries[0], &keys[0], values)
         });
@@ -95,18 +101,12 @@ impl HashAttend for Packed {
 }
 
 /// The codes of every scale, a token after the other as in `[T B, heads, N]`.
-fn scales(spikes: &tensor::Spikes, heads: usize, bits: &[usize]) -> Vec<BitCodes> {
-    let spikes = dense::split(spikes, heads);
-    let (samples, heads, tokens, _) = spikes.dim();
+fn scales(spikes: &Spikes, heads: usize, bits: &[usize]) -> Vec<BitCodes> {
+    let all = heads::codes(spikes, heads);
     let mut start = 0;
     let scale = |&bits: &usize| {
-        let bit = |i: usize, r: usize| {
-            let (outer, token) = (i / tokens, i % tokens);
-            spikes[[outer / heads, outer % heads, token, start + r]]
-        };
-        let codes = BitCodes::from_fn(samples * heads * tokens, bits, bit);
         start += bits;
-        codes
+        all.columns(start - bits..start)
     };
     bits.iter().map(scale).collect()
 }
@@ -154,54 +154,56 @@ fn all(
     })
 }
 
-/// Only the heaviest keys count.
+/// Only the `keep` heaviest keys count.
 fn kept_only(
     queries: &[BitCodes],
     keys: &[BitCodes],
     values: ArrayView2<'_, f64>,
     per_bit: &PerBit<f64>,
-    weights: (&[f64], Option<NonZeroUsize>),
+    (shares, keep): (&[f64], usize),
 ) -> Array2<f64> {
-    let scans: Vec<Scan> = keys.iter().map(Scan::new).collect();
+    let scales = keys.iter().zip(shares);
+    let scores = Scores::new(Isa::best(), scales.map(|(keys, &share)| (keys, *per_bit, share)));
     let of_keys: Vec<Vec<u32>> = keys.iter().map(ones).collect();
-    let mut distances = vec![0; values.nrows()];
-    means(queries[0].len(), values, weights, |i, s, counts| {
-        scans[s].distances(queries[s].code(i), &mut distances);
-        let bits = queries[s].bits() as u32;
-        let of_query = queries[s].overlap(i, &queries[s], i);
-        for ((count, &of_key), &distance) in counts.iter_mut().zip(&of_keys[s]).zip(&distances) {
-            *count = per_bit.weigh(bits, [of_query, of_key], distance);
-        }
-    })
-}
-
-/// Means of the values of the heaviest keys, or of all, for `n` queries: `[n, width]`.
-/// `count(i, s, counts)` writes what query `i` and each key have in common in scale `s`.
-fn means(
-    n: usize,
-    values: ArrayView2<'_, f64>,
-    (shares, keep): (&[f64], Option<NonZeroUsize>),
-    mut count: impl FnMut(usize, usize, &mut [f64]),
-) -> Array2<f64> {
-    let (m, width) = values.dim();
-    let mut out = Array2::zeros((n, width));
-    let mut counts = vec![vec![0.0; m]; shares.len()];
-    for (i, mut out) in out.outer_iter_mut().enumerate() {
-        counts.iter_mut().enumerate().for_each(|(s, counts)| count(i, s, counts));
-        let weight = |j| dense::weigh(shares, counts.iter().map(|counts| counts[j]));
-        let kept = match keep {
-            None => (0..m).collect(),
-            Some(keep) => heaviest(&(0..m).map(weight).collect::<Vec<_>>(), keep),
+    let of_queries: Vec<Vec<u32>> = queries.iter().map(ones).collect();
+    let mut scratch = Scratch::default();
+    let mut out = Array2::zeros((queries[0].len(), values.ncols()));
+    for (i, out) in out.outer_iter_mut().enumerate() {
+        let count = |s: usize, j: usize| {
+            let differ = queries[s].distance(i, &keys[s], j);
+            per_bit.weigh(keys[s].bits() as u32, [of_queries[s][i], of_keys[s][j]], differ)
         };
-        let total = |counts: &Vec<f64>| kept.iter().map(|&j| counts[j]).sum();
-        let denominator = dense::weigh(shares, counts.iter().map(total));
-        if denominator > 0.0 {
-            for (c, out) in out.iter_mut().enumerate() {
-                let spiking = || kept.iter().filter(|&&j| values[[j, c]] > 0.0);
-                let sum = |counts: &Vec<f64>| spiking().map(|&j| counts[j]).sum();
-                *out = dense::weigh(shares, counts.iter().map(sum)) / denominator;
-            }
-        }
+        let weigh = |j| dense::weigh(shares, (0..shares.len()).map(|s| count(s, j)));
+        let codes: Vec<&[u64]> = queries.iter().map(|queries| queries.code(i)).collect();
+        let kept = scores.heaviest(&codes, (values.nrows(), keep), weigh, &mut scratch);
+        mean(kept, shares, count, values, out);
     }
     out
+}
+
+/// The mean of the values of the keys that are kept; `count(s, j)` is what the query and key `j`
+/// have in common in scale `s`.
+fn mean(
+    kept: &[u32],
+    shares: &[f64],
+    count: impl Fn(usize, usize) -> f64,
+    values: ArrayView2<'_, f64>,
+    mut out: ArrayViewMut1<'_, f64>,
+) {
+    // For each scale the sum of its counts, alone and with the spikes of each channel.
+    let mut sums = Array2::zeros((shares.len(), out.len() + 1));
+    for &j in kept {
+        let value = values.row(j as usize);
+        for (s, mut sums) in sums.outer_iter_mut().enumerate() {
+            let count = count(s, j as usize);
+            sums[out.len()] += count;
+            let spiking = sums.iter_mut().zip(value).filter(|(_, value)| **value > 0.0);
+            spiking.for_each(|(sum, _)| *sum += count);
+        }
+    }
+    let at = |c| dense::weigh(shares, sums.column(c).iter().copied());
+    let denominator = at(out.len());
+    if denominator > 0.0 {
+        out.iter_mut().enumerate().for_each(|(c, out)| *out = at(c) / denominator);
+    }
 }

@@ -1,12 +1,18 @@
-use ndarray::{ArrayView2, ArrayViewMut2, Axis, Ix2, IxDyn, s};
+use ndarray::{Array3, ArrayD, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
-use snn_core::{packed::Isa, tensor::Counts};
+use snn_core::packed::{Counts, Isa};
+use snn_hash::BitCodes;
 
 use super::{
     WinnerTakeAll,
     choose::{Seen, choose},
 };
-use crate::{levels::Levels, visible::Visible};
+use crate::{
+    codes::{Scores, Scratch},
+    heads::codes,
+    levels::Levels,
+    visible::Visible,
+};
 
 /// [`Attend::winner_take_all`](crate::Attend::winner_take_all) on packed rows: scores are counts of
 /// bits, and the values of the winners are copied.
@@ -16,37 +22,94 @@ pub(crate) fn packed(
     heads: usize,
     wta: &WinnerTakeAll,
     visible: &Visible,
-) -> Counts {
+) -> ArrayD<u32> {
     let mut shape = q.shape().to_vec();
-    let (t, b) = (shape[0], shape[1]);
-    let [q, k, v] = [q, k, v].map(frames);
-    let (channels, width) = (q.shape()[2], v.shape()[2] / heads.max(1));
+    let (batch, channels) = (shape[1], shape[shape.len() - 1]);
     assert!(channels.is_multiple_of(heads), "{heads} heads do not divide {channels} channels");
-    let mut y = Counts::zeros(vec![t * b, q.shape()[1], heads * width]);
-    y.outer_iter_mut().into_par_iter().enumerate().for_each(|(frame, mut y)| {
+    let values = frames(&v.unpack());
+    let (count, m, all) = values.dim();
+    let (n, width) = (shape[2..shape.len() - 1].iter().product::<usize>(), all / heads.max(1));
+    let mut y = Array3::zeros((count, n, heads * width));
+    let mut parts = Vec::with_capacity(count * heads);
+    for (frame, mut rest) in y.outer_iter_mut().enumerate() {
         for head in 0..heads {
-            let part = |x: &Counts, width: usize| {
-                let x = x.slice(s![frame, .., head * width..(head + 1) * width]).to_owned();
-                x.into_dimensionality::<Ix2>()
-                    .unwrap_or_else(|e| unreachable!("one index and two ranges: {e}"))
-            };
-            let [q, k] = [&q, &k].map(|x| part(x, channels / heads));
-            let v = part(&v, width);
-            let y = y.slice_mut(s![.., head * width..(head + 1) * width]);
-            let y = y.into_dimensionality::<Ix2>();
-            let y = y.unwrap_or_else(|e| unreachable!("two ranges: {e}"));
-            attend(isa, [q.view(), k.view(), v.view()], wta, (visible, frame % b.max(1)), y);
+            let (part, next) = rest.split_at(Axis(1), width);
+            let values = values.slice(s![frame, .., head * width..(head + 1) * width]);
+            parts.push((frame, head, values, part));
+            rest = next;
         }
-    });
+    }
+    match [q, k].map(Counts::spikes) {
+        [Some(q), Some(k)] if visible.keys.is_none() => {
+            let [q, k] = [q, k].map(|x| codes(x, heads));
+            parts.into_par_iter().for_each(|(frame, head, values, y)| {
+                let at = frame * heads + head;
+                let q = q.rows(at * n..(at + 1) * n);
+                let k = k.rows(at * m..(at + 1) * m);
+                of_codes(isa, [&q, &k], values, wta, visible.causal, y);
+            });
+        }
+        _ => {
+            let [q, k] = [q, k].map(|x| frames(&x.unpack()));
+            let of_head = channels / heads;
+            parts.into_par_iter().for_each(|(frame, head, values, y)| {
+                let [q, k] =
+                    [&q, &k].map(|x| x.slice(s![frame, .., head * of_head..(head + 1) * of_head]));
+                of_levels(isa, [q, k], values, wta, (visible, frame % batch.max(1)), y);
+            });
+        }
+    }
     *shape.last_mut().unwrap_or(&mut 0) = heads * width;
-    y.into_shape_with_order(IxDyn(&shape))
+    y.into_shape_with_order(shape)
         .unwrap_or_else(|e| unreachable!("positions are only split again: {e}"))
 }
 
-/// One head: `q` `[N, d]`, `k` `[M, d]`, `v` `[M, width]`, `y` `[N, width]`.
-fn attend(
+/// How many of `m` keys query `i` of `n` sees, where it sees none behind it.
+fn seen(causal: bool, [i, n]: [usize; 2], m: usize) -> usize {
+    if causal { (i + 1 + m).saturating_sub(n).min(m) } else { m }
+}
+
+/// One head of spikes: `q` `[N]`, `k` `[M]`, `v` `[M, width]`, `y` `[N, width]`.
+fn of_codes(
     isa: Isa,
-    [q, k, v]: [ArrayView2<'_, u32>; 3],
+    [q, k]: [&BitCodes; 2],
+    v: ArrayView2<'_, u32>,
+    wta: &WinnerTakeAll,
+    causal: bool,
+    mut y: ArrayViewMut2<'_, u32>,
+) {
+    let scores = Scores::common(isa, k);
+    let mut scratch = Scratch::default();
+    let wins = |common: u32| common > 0 || !wta.silent_rule;
+    for (i, mut y) in y.outer_iter_mut().enumerate() {
+        let seen = seen(causal, [i, q.len()], k.len());
+        match wta.winners.among(seen) {
+            0 => {}
+            1 => {
+                let best = scores.best(q.code(i), seen, &mut scratch);
+                if let Some((winner, _)) = best.filter(|&(_, common)| wins(common as u32)) {
+                    y.assign(&v.row(winner));
+                }
+            }
+            count => {
+                let common = |j| q.overlap(i, k, j);
+                let weigh = |j| f64::from(common(j));
+                let query = [q.code(i)];
+                for &winner in scores.heaviest(&query, (seen, count), weigh, &mut scratch) {
+                    if wins(common(winner as usize)) {
+                        y += &v.row(winner as usize);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One head of levels: `q` `[N, d]`, `k` `[M, d]`, `v` `[M, width]`, `y` `[N, width]`.
+fn of_levels(
+    isa: Isa,
+    [q, k]: [ArrayView2<'_, u32>; 2],
+    v: ArrayView2<'_, u32>,
     wta: &WinnerTakeAll,
     (visible, sample): (&Visible, usize),
     mut y: ArrayViewMut2<'_, u32>,
@@ -57,8 +120,7 @@ fn attend(
     for (i, mut y) in y.outer_iter_mut().enumerate() {
         keys.products(isa, &queries, i, &mut scores);
         let seen = match &visible.keys {
-            None if visible.causal => Seen::First((i + 1 + m).saturating_sub(n)),
-            None => Seen::First(m),
+            None => Seen::First(seen(visible.causal, [i, n], m)),
             Some(_) => {
                 Seen::These((0..m).filter(|&j| visible.sees(sample, [i, n], [j, m])).collect())
             }
@@ -76,11 +138,11 @@ fn rows(x: ArrayView2<'_, u32>) -> Levels {
 }
 
 /// `[T, B, positions..., C]` as `[T B, N, C]`.
-fn frames(x: &Counts) -> Counts {
+fn frames(x: &ArrayD<u32>) -> Array3<u32> {
     let shape = x.shape();
     let (outer, channels) = (shape[0] * shape[1], shape[shape.len() - 1]);
     let tokens: usize = shape[2..shape.len() - 1].iter().product();
-    match x.to_shape(IxDyn(&[outer, tokens, channels])) {
+    match x.to_shape((outer, tokens, channels)) {
         Ok(frames) => frames.to_owned(),
         Err(e) => unreachable!("the elements stay the same: {e}"),
     }

@@ -64,18 +64,45 @@ impl Geometry {
         self.start(t, row / LANES, group) + row % LANES
     }
 
-    /// Calls `visit(index, entry, lane)` for every element, `index` in
-    /// row-major order.
-    fn for_each(&self, mut visit: impl FnMut(usize, usize, usize)) {
-        let mut index = 0;
-        for t in 0..self.steps {
-            for row in 0..self.rows {
-                for c in 0..self.channels {
-                    visit(index, self.entry(t, row, c / GROUP), c % GROUP);
-                    index += 1;
+    /// Entries of values `[T, rows, C]`; `entry` makes one of up to four channels.
+    fn gather<T: Sync, E: Copy + Send + Sync>(
+        &self,
+        values: &[T],
+        blank: E,
+        entry: impl Fn(&[T]) -> E + Sync,
+    ) -> Vec<E> {
+        let (steps, rows, channels) = (self.steps, self.rows, self.channels);
+        let mut entries = vec![blank; self.len()];
+        let blocks = entries.par_chunks_mut(self.block_len().max(1));
+        blocks.enumerate().for_each(|(block, entries)| {
+            for t in 0..steps {
+                for row in block * LANES..((block + 1) * LANES).min(rows) {
+                    let values = &values[(t * rows + row) * channels..][..channels];
+                    for (group, values) in values.chunks(GROUP).enumerate() {
+                        entries[(group * steps + t) * LANES + row % LANES] = entry(values);
+                    }
                 }
             }
-        }
+        });
+        entries
+    }
+
+    /// The values `[T, rows, C]` of entries; `value(entry, c)` is that of channel `c` of a group.
+    fn scatter<T: Copy + Default + Send, E: Copy + Sync>(
+        &self,
+        entries: &[E],
+        value: impl Fn(E, usize) -> T + Sync,
+    ) -> Vec<T> {
+        let mut values = vec![T::default(); self.steps * self.rows * self.channels];
+        let rows = values.par_chunks_mut(self.channels.max(1)).with_min_len(LANES);
+        rows.enumerate().for_each(|(i, values)| {
+            let first = self.entry(i / self.rows, i % self.rows, 0);
+            let entries = entries[first..].iter().step_by(self.steps * LANES);
+            for (values, &entry) in values.chunks_mut(GROUP).zip(entries) {
+                values.iter_mut().enumerate().for_each(|(c, to)| *to = value(entry, c));
+            }
+        });
+        values
     }
 
     /// The same rows and channels under other positions; `None` if rows would
@@ -104,12 +131,17 @@ impl Spikes {
     /// Packs an array `[T, ..., C]`.
     pub fn pack(spikes: &tensor::Spikes) -> Self {
         let geometry = Geometry::new(spikes.shape());
-        let mut nibbles = Self::silent(&geometry);
+        let nibble = |values: &[bool]| {
+            values.iter().rev().fold(0, |nibble, &spike| nibble << 1 | u8::from(spike))
+        };
         let values = spikes.as_standard_layout();
-        if let Some(values) = values.as_slice() {
-            geometry.for_each(|i, entry, lane| nibbles[entry] |= u8::from(values[i]) << lane);
-        }
+        let nibbles = geometry.gather(values.as_slice().unwrap_or_default(), 0, nibble);
         Self { geometry, nibbles: Arc::new(nibbles) }
+    }
+
+    /// Shape, `[T, ..., C]`.
+    pub fn shape(&self) -> &[usize] {
+        &self.geometry.shape
     }
 
     /// The nibbles, `[blocks][groups][T]` of 64.
@@ -119,9 +151,42 @@ impl Spikes {
 
     /// The array that was packed.
     pub fn unpack(&self) -> tensor::Spikes {
-        let mut values = vec![false; self.geometry.shape.iter().product()];
-        self.geometry.for_each(|i, entry, lane| values[i] = self.nibbles[entry] >> lane & 1 == 1);
+        let values = self.geometry.scatter(&self.nibbles, |nibble, c| nibble >> c & 1 == 1);
         array(&self.geometry.shape, values)
+    }
+
+    /// The channels of every head as bits, `[T, B, heads, N, words]` of spikes
+    /// `[T, B, positions..., C]`: bit `c % 64` of word `c / 64` is channel `c` of its head, and a
+    /// head starts a fresh word.
+    ///
+    /// # Panics
+    /// If `heads` does not divide the channels.
+    pub fn words(&self, heads: usize) -> Vec<u64> {
+        const BITS: usize = u64::BITS as usize;
+        let Geometry { shape, steps, rows, channels } = &self.geometry;
+        assert!(
+            heads > 0 && channels.is_multiple_of(heads),
+            "{heads} heads of {channels} channels"
+        );
+        let (width, tokens) = (channels / heads, rows / shape[1].max(1));
+        let of_head = width.div_ceil(BITS);
+        // Whole nibbles, where no head starts within one.
+        let step = if width.is_multiple_of(GROUP) { GROUP } else { 1 };
+        let mut words = vec![0; steps * rows * heads * of_head];
+        let parts = words.par_chunks_mut((tokens * of_head).max(1)).enumerate();
+        parts.for_each(|(part, words)| {
+            let (frame, head) = (part / heads, part % heads);
+            let (t, first) = (frame / shape[1], frame % shape[1] * tokens);
+            for (row, words) in (first..).zip(words.chunks_exact_mut(of_head)) {
+                for bit in (0..width).step_by(step) {
+                    let channel = head * width + bit;
+                    let nibble = self.nibbles[self.geometry.entry(t, row, channel / GROUP)];
+                    let bits = u64::from(nibble >> (channel % GROUP)) & ((1 << step) - 1);
+                    words[bit / BITS] |= bits << (bit % BITS);
+                }
+            }
+        });
+        words
     }
 }
 
@@ -148,12 +213,19 @@ impl Counts {
             return Self { max, form: CountForm::Wide(Arc::new(counts.clone())) };
         }
         let geometry = Geometry::new(counts.shape());
-        let mut bytes = vec![[0; GROUP]; geometry.len()];
+        let four =
+            |values: &[u32]| std::array::from_fn(|c| values.get(c).map_or(0, |&count| count as u8));
         let values = counts.as_standard_layout();
-        if let Some(values) = values.as_slice() {
-            geometry.for_each(|i, entry, lane| bytes[entry][lane] = values[i] as u8);
-        }
+        let bytes = geometry.gather(values.as_slice().unwrap_or_default(), [0; GROUP], four);
         Self { max, form: CountForm::Bytes { geometry, bytes: Arc::new(bytes) } }
+    }
+
+    /// What they are made of, if they are spikes.
+    pub fn spikes(&self) -> Option<&Spikes> {
+        match &self.form {
+            CountForm::Bits(spikes) => Some(spikes),
+            _ => None,
+        }
     }
 
     /// The array that was packed.
@@ -162,8 +234,7 @@ impl Counts {
             CountForm::Bits(spikes) => spikes.unpack().mapv(u32::from),
             CountForm::Wide(counts) => counts.as_ref().clone(),
             CountForm::Bytes { geometry, bytes } => {
-                let mut values = vec![0; geometry.shape.iter().product()];
-                geometry.for_each(|i, entry, lane| values[i] = u32::from(bytes[entry][lane]));
+                let values = geometry.scatter(bytes, |four, c| u32::from(four[c]));
                 array(&geometry.shape, values)
             }
         }
@@ -191,7 +262,8 @@ impl Counts {
         Some(Self { max: self.max, form })
     }
 
-    pub(crate) fn shape(&self) -> &[usize] {
+    /// Shape, `[T, ..., C]`.
+    pub fn shape(&self) -> &[usize] {
         match &self.form {
             CountForm::Bits(spikes) => &spikes.geometry.shape,
             CountForm::Bytes { geometry, .. } => &geometry.shape,

@@ -1,0 +1,239 @@
+//! Which keys weigh most: integer scores of all keys, then the weights of the few in question.
+
+mod kernel;
+mod top;
+
+use snn_core::packed::Isa;
+use snn_hash::BitCodes;
+
+use super::{heaviest::retain_heaviest, measure::PerBit};
+use kernel::{LANES, QUAD, Quad};
+
+/// Greatest magnitude of a score; a key that is not there has less than its negative.
+const RANGE: f64 = 16_000.0;
+/// Score of a key that is not there.
+const NONE: i16 = i16::MIN;
+
+/// The keys of one head, laid out to be scored 64 at a time.
+///
+/// A weight that is a sum over bits is `alpha c + beta k` and what is the same for all keys, where
+/// `c` counts the bits that query and key have in common and `k` those of the key: of every scale,
+/// added up. A score is that, scaled and rounded to 16 bits.
+pub(crate) struct Scores {
+    isa: Isa,
+    keys: usize,
+    scales: Vec<Scale>,
+    /// What a score is beside the bits in common, `[blocks][64]`.
+    offsets: Vec<i16>,
+    /// A score that is less by more than this belongs to a smaller weight; 0 if scores are whole.
+    slack: i16,
+}
+
+struct Scale {
+    /// What a bit in common adds.
+    factor: i16,
+    /// Nibbles of the keys, `[blocks][groups][64]`.
+    planes: Vec<[u8; LANES]>,
+    groups: usize,
+}
+
+/// Memory for the scores of one query after the other.
+#[derive(Clone, Default)]
+pub(crate) struct Scratch {
+    /// `[blocks][64]`.
+    scores: Vec<i16>,
+    columns: Vec<i16>,
+    quads: Vec<Quad>,
+    candidates: Vec<u32>,
+    weights: Vec<f64>,
+}
+
+impl Scores {
+    /// Keys as `scales` have them, each with the weight of its bits and its share.
+    pub(crate) fn new<'a>(
+        isa: Isa,
+        scales: impl IntoIterator<Item = (&'a BitCodes, PerBit<f64>, f64)>,
+    ) -> Self {
+        let scales: Vec<_> = scales
+            .into_iter()
+            .map(|(keys, per_bit, share)| {
+                let PerBit { both, neither, differ, .. } = per_bit;
+                (keys, share * (both + neither - 2.0 * differ), share * (differ - neither))
+            })
+            .collect();
+        let keys = scales.first().map_or(0, |(keys, ..)| keys.len());
+        let blocks = keys.div_ceil(LANES);
+        let span = |(keys, alpha, beta): &(&BitCodes, f64, f64)| {
+            keys.bits() as f64 * (alpha.abs() + beta.abs())
+        };
+        let span = scales.iter().map(span).sum::<f64>();
+        let whole =
+            scales.iter().all(|(_, alpha, beta)| alpha.fract() == 0.0 && beta.fract() == 0.0);
+        let (unit, error) = if whole && span <= RANGE {
+            (1.0, 0.0)
+        } else {
+            // Half for each bit in common, and for the offset.
+            let bits = scales.iter().map(|(keys, ..)| keys.bits()).sum::<usize>();
+            (RANGE / span.max(f64::MIN_POSITIVE), 0.5 * (bits + 1) as f64)
+        };
+        let mut offsets = vec![0.0; keys];
+        for (keys, _, beta) in &scales {
+            for (offset, key) in offsets.iter_mut().zip(keys.iter()) {
+                let ones: u32 = key.iter().map(|word| word.count_ones()).sum();
+                *offset += unit * beta * f64::from(ones);
+            }
+        }
+        let there = offsets.into_iter().map(|offset| offset.round() as i16);
+        let mut offsets = vec![NONE; blocks * LANES];
+        offsets.iter_mut().zip(there).for_each(|(to, offset)| *to = offset);
+        let scales = scales.into_iter().map(|(keys, alpha, _)| Scale {
+            factor: (unit * alpha).round() as i16,
+            groups: keys.bits().div_ceil(QUAD),
+            planes: kernel::planes(keys),
+        });
+        let slack = if error == 0.0 { 0 } else { (2.0 * error).ceil().min(RANGE) as i16 + 1 };
+        Self { isa, keys, scales: scales.collect(), offsets, slack }
+    }
+
+    /// What every key has in common with a query, bit by bit.
+    pub(crate) fn common(isa: Isa, keys: &BitCodes) -> Self {
+        let both = PerBit { both: 1.0, neither: 0.0, differ: 0.0, constant: 0.0 };
+        Self::new(isa, [(keys, both, 1.0)])
+    }
+
+    /// The scores of the first `seen` keys, `[blocks][64]`; what follows these has [`NONE`].
+    fn score<'a>(
+        &self,
+        query: &[&[u64]],
+        seen: usize,
+        (scores, quads): (&'a mut Vec<i16>, &mut Vec<Quad>),
+    ) -> &'a [i16] {
+        let blocks = seen.min(self.keys).div_ceil(LANES);
+        scores.clear();
+        scores.extend_from_slice(&self.offsets[..blocks * LANES]);
+        for (scale, query) in self.scales.iter().zip(query) {
+            kernel::quads(query, quads);
+            kernel::add(self.isa, scale, quads, scores);
+        }
+        if let Some(beyond) = scores.get_mut(seen..) {
+            beyond.fill(NONE);
+        }
+        scores
+    }
+
+    /// Among the first `seen` keys the one of the greatest score, the first of equal ones, with
+    /// its score.
+    pub(crate) fn best(
+        &self,
+        query: &[u64],
+        seen: usize,
+        scratch: &mut Scratch,
+    ) -> Option<(usize, i16)> {
+        let scores = self.score(&[query], seen, (&mut scratch.scores, &mut scratch.quads));
+        let greatest = scores.iter().copied().fold(NONE, i16::max);
+        // Whether a block holds it is seen without looking for the place.
+        let blocks = scores.as_chunks::<LANES>().0.iter().enumerate();
+        let mut holding =
+            blocks.filter(|(_, block)| block.iter().copied().fold(NONE, i16::max) == greatest);
+        let (block, scores) = holding.next()?;
+        let lane = scores.iter().position(|&score| score == greatest)?;
+        (greatest > NONE).then_some((block * LANES + lane, greatest))
+    }
+
+    /// The `keep` heaviest of the first `seen` keys in rising order, ties by lowest index. `weigh`
+    /// is asked for the weight of a key where scores do not settle it.
+    pub(crate) fn heaviest<'a>(
+        &self,
+        query: &[&[u64]],
+        (seen, keep): (usize, usize),
+        weigh: impl Fn(usize) -> f64,
+        scratch: &'a mut Scratch,
+    ) -> &'a [u32] {
+        let Scratch { scores, quads, candidates, weights, .. } = scratch;
+        let seen = seen.min(self.keys);
+        candidates.clear();
+        if keep >= seen {
+            candidates.extend(0..seen as u32);
+            return candidates;
+        }
+        let scores = self.score(query, seen, (scores, quads));
+        let least = top::lower_bound(scores, keep, &mut scratch.columns);
+        kernel::at_least(
+            self.isa,
+            scores,
+            least.saturating_sub(self.slack).max(NONE + 1),
+            candidates,
+        );
+        weights.clear();
+        if self.slack == 0 {
+            weights.extend(candidates.iter().map(|&j| f64::from(scores[j as usize])));
+        } else {
+            weights.extend(candidates.iter().map(|&j| weigh(j as usize)));
+        }
+        retain_heaviest(weights, keep, candidates);
+        candidates
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::codes::heaviest;
+
+    fn codes(bits: usize, count: usize) -> impl Strategy<Value = BitCodes> {
+        // Few different codes, so that weights are equal.
+        let words = bits.div_ceil(64);
+        vec(prop_oneof![Just(0u64), 1u64..16, any::<u64>()], words * count).prop_map(move |words| {
+            let bit =
+                |i: usize, r: usize| words[i * bits.div_ceil(64) + r / 64] >> (r % 64) & 1 == 1;
+            BitCodes::from_fn(count, bits, bit)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_isa_finds_the_heaviest(
+            (keys, query) in prop_oneof![1usize..=70, 250usize..=260].prop_flat_map(|bits| {
+                (0usize..300).prop_flat_map(move |count| (codes(bits, count), codes(bits, 1)))
+            }),
+            both in prop::sample::select(vec![1.0, 0.3]),
+            neither in prop::sample::select(vec![0.0, 1.0, 0.1]),
+            differ in prop::sample::select(vec![0.0, -1.0]),
+            keep in 1usize..90,
+            hidden in 0usize..70,
+        ) {
+            let per_bit = PerBit { both, neither, differ, constant: 0.5 };
+            let seen = keys.len().saturating_sub(hidden);
+            let ones = |codes: &BitCodes, i| codes.overlap(i, codes, i);
+            let weigh = |j| {
+                per_bit.weigh(keys.bits() as u32, [ones(&query, 0), ones(&keys, j)], query.distance(0, &keys, j))
+            };
+            let weights: Vec<f64> = (0..seen).map(weigh).collect();
+            let expected = heaviest(&weights, keep);
+            for isa in Isa::all() {
+                let scores = Scores::new(isa, [(&keys, per_bit, 1.0)]);
+                let mut scratch = Scratch::default();
+                let found = scores.heaviest(&[query.code(0)], (seen, keep), weigh, &mut scratch);
+                prop_assert_eq!(found, &expected[..], "{}", isa.name());
+            }
+        }
+
+        #[test]
+        fn every_isa_finds_the_best(
+            (keys, query) in (1usize..=130, 0usize..300)
+                .prop_flat_map(|(bits, count)| (codes(bits, count), codes(bits, 1))),
+            hidden in 0usize..70,
+        ) {
+            let seen = keys.len().saturating_sub(hidden);
+            let common = (0..seen).map(|j| (query.overlap(0, &keys, j) as i16, j));
+            let expected = common.max_by_key(|&(common, j)| (common, std::cmp::Reverse(j)));
+            for isa in Isa::all() {
+                let scores = Scores::common(isa, &keys);
+                let found = scores.best(query.code(0), seen, &mut Scratch::default());
+                prop_assert_eq!(found, expected.map(|(c, j)| (j, c)), "{}", isa.name());
+            }
+        }
+    }
+}
