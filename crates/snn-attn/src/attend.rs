@@ -177,7 +177,7 @@ impl Attend for Packed {
         wta: &WinnerTakeAll,
         visible: &Visible,
     ) -> Self::Counts {
-        self.counts(&wta::packed(self.isa(), qkv, heads, wta, visible))
+        wta::packed(self, qkv, heads, wta, visible)
     }
 
     fn window_attention(

@@ -1,6 +1,8 @@
 //! Dot products of small whole numbers, counted on bits.
 
-use snn_core::packed::{Isa, Level};
+use snn_core::packed::Isa;
+
+use crate::compiled::compiled;
 
 const WORD: usize = u64::BITS as usize;
 
@@ -112,51 +114,22 @@ impl Levels {
     }
 }
 
-/// Adds `2^shift popcount(query & keys[j])` to `out[j]`.
-///
-/// `query`: `[words]`, `keys`: `[n, words]`, `out`: `[n]`.
-#[allow(unsafe_code)]
-fn add_overlaps(isa: Isa, query: &[u64], keys: &[u64], shift: u32, out: &mut [u32]) {
-    match isa.level() {
-        Level::Portable => overlaps(query, keys, shift, out),
-        // SAFETY: only `Isa::all` makes this level, after detecting AVX-512 F; the counts of words
-        // are detected here.
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512 if is_x86_feature_detected!("avx512vpopcntdq") => unsafe {
-            avx512(query, keys, shift, out);
-        },
-        // SAFETY: only `Isa::all` makes these levels, after detecting AVX2.
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2 | Level::Avx512 => unsafe { avx2(query, keys, shift, out) },
-    }
-}
-
-#[inline(always)]
-fn overlaps(query: &[u64], keys: &[u64], shift: u32, out: &mut [u32]) {
-    if let &[query] = query {
-        for (out, key) in out.iter_mut().zip(keys) {
-            *out += (query & key).count_ones() << shift;
+compiled! {
+    /// Adds `2^shift popcount(query & keys[j])` to `out[j]`.
+    ///
+    /// `query`: `[words]`, `keys`: `[n, words]`, `out`: `[n]`.
+    fn add_overlaps(query: &[u64], keys: &[u64], shift: u32, out: &mut [u32]) {
+        if let &[query] = query {
+            for (out, key) in out.iter_mut().zip(keys) {
+                *out += (query & key).count_ones() << shift;
+            }
+            return;
         }
-        return;
+        for (out, key) in out.iter_mut().zip(keys.chunks_exact(query.len())) {
+            let both = query.iter().zip(key).map(|(q, k)| (q & k).count_ones());
+            *out += both.sum::<u32>() << shift;
+        }
     }
-    for (out, key) in out.iter_mut().zip(keys.chunks_exact(query.len())) {
-        let both = query.iter().zip(key).map(|(q, k)| (q & k).count_ones());
-        *out += both.sum::<u32>() << shift;
-    }
-}
-
-/// The same loop, compiled for AVX2.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn avx2(query: &[u64], keys: &[u64], shift: u32, out: &mut [u32]) {
-    overlaps(query, keys, shift, out);
-}
-
-/// The same loop, compiled for AVX-512 with its count of the ones of a word.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vpopcntdq")]
-fn avx512(query: &[u64], keys: &[u64], shift: u32, out: &mut [u32]) {
-    overlaps(query, keys, shift, out);
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@
 
 mod attend;
 pub mod codes;
+mod compiled;
 mod hashed;
 pub mod heads;
 mod levels;

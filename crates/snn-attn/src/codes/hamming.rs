@@ -53,7 +53,8 @@ impl HammingAttention {
         }
         let keep = self.keep.map_or(usize::MAX, NonZeroUsize::get);
         let per_bit: PerBit<f64> = self.measure.per_bit();
-        let scores = Scores::new(Isa::best(), [(keys, per_bit, 1.0)]);
+        let isa = Isa::best();
+        let scores = Scores::new(isa, [(keys, per_bit, 1.0)]);
         let (width, values) = (values.ncols(), values.as_standard_layout());
         let values = values.as_slice().unwrap_or_default();
         let of_keys = ones(keys);
@@ -69,9 +70,9 @@ impl HammingAttention {
                 };
                 let seen = if self.causal { keys.len().min(query + 1) } else { keys.len() };
                 let code = [queries.code(query)];
-                let kept = scores.heaviest(&code, (seen, keep), weigh, scratch);
+                let (kept, weights) = scores.heaviest(&code, (seen, keep), weigh, scratch);
                 if let Some(out) = out.as_slice_mut() {
-                    mean(kept, weigh, values, out);
+                    mean(isa, kept, weights, values, out);
                 }
             }
         });

@@ -1,5 +1,7 @@
 use snn_core::reference::Scalar;
 
+use crate::compiled::compiled;
+
 /// Keeps the `keep` candidates of the greatest weights, the first of equal ones.
 pub(crate) fn retain_heaviest(weights: &mut [f64], keep: usize, candidates: &mut Vec<u32>) {
     debug_assert_eq!(weights.len(), candidates.len(), "a weight for each candidate");
@@ -32,23 +34,20 @@ pub(crate) fn heaviest(weights: &[f64], keep: usize) -> Vec<u32> {
     keys
 }
 
-/// `sum w v / sum w` over the keys that are kept; zeros where no weight is above zero. `values` are
-/// `[keys, width]`, `out` is `[width]` and zero.
-pub(crate) fn mean<F: Scalar>(
-    kept: &[u32],
-    weigh: impl Fn(usize) -> f64,
-    values: &[F],
-    out: &mut [F],
-) {
-    let mut sum = F::zero();
-    for &j in kept {
-        let weight = F::of(weigh(j as usize));
-        sum += weight;
-        let value = &values[j as usize * out.len()..][..out.len()];
-        out.iter_mut().zip(value).for_each(|(out, &value)| *out += weight * value);
-    }
-    if sum > F::zero() {
-        out.iter_mut().for_each(|numerator| *numerator = *numerator / sum);
+compiled! {
+    /// `sum w v / sum w` over some keys; zeros where no weight is above zero. `values` are
+    /// `[keys, width]`, `out` is `[width]` and zero.
+    pub(crate) fn mean<F: Scalar>(keys: &[u32], weights: &[f64], values: &[F], out: &mut [F]) {
+        let mut sum = F::zero();
+        for (&j, &weight) in keys.iter().zip(weights) {
+            let weight = F::of(weight);
+            sum += weight;
+            let value = &values[j as usize * out.len()..][..out.len()];
+            out.iter_mut().zip(value).for_each(|(out, &value)| *out += weight * value);
+        }
+        if sum > F::zero() {
+            out.iter_mut().for_each(|numerator| *numerator = *numerator / sum);
+        }
     }
 }
 

@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
-use snn_core::reference::Scalar;
+use snn_core::{packed::Isa, reference::Scalar};
 use snn_hash::{Fusion, MultiCodes};
 
 use super::{
@@ -64,6 +64,7 @@ impl MultiScaleAttention {
         values: ArrayView2<'_, F>,
     ) -> Array2<F> {
         let mut out = Array2::zeros((queries.len(), values.ncols()));
+        let isa = Isa::best();
         let values = values.as_standard_layout();
         let values = values.as_slice().unwrap_or_default();
         let keep = self.keep.map_or(usize::MAX, NonZeroUsize::get);
@@ -71,7 +72,9 @@ impl MultiScaleAttention {
             let weight = |j| 1.0 + queries.similarity(i, keys, j, &self.fusion);
             let weights: Vec<f64> = (0..keys.len()).map(weight).collect();
             if let Some(out) = out.as_slice_mut() {
-                mean(&heaviest(&weights, keep), |j| weights[j], values, out);
+                let kept = heaviest(&weights, keep);
+                let weights: Vec<f64> = kept.iter().map(|&j| weights[j as usize]).collect();
+                mean(isa, &kept, &weights, values, out);
             }
         });
         out

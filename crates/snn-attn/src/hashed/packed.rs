@@ -175,7 +175,7 @@ fn kept_only(
         };
         let weigh = |j| dense::weigh(shares, (0..shares.len()).map(|s| count(s, j)));
         let codes: Vec<&[u64]> = queries.iter().map(|queries| queries.code(i)).collect();
-        let kept = scores.heaviest(&codes, (values.nrows(), keep), weigh, &mut scratch);
+        let (kept, _) = scores.heaviest(&codes, (values.nrows(), keep), weigh, &mut scratch);
         mean(kept, shares, count, values, out);
     }
     out

@@ -2,10 +2,10 @@
 
 use ndarray::{Array3, ArrayD, Axis, s};
 use rayon::prelude::*;
-use snn_core::packed::{Isa, Level};
+use snn_core::packed::Isa;
 
 use super::{DilatedWindows, frames, places, unframed};
-use crate::levels::Levels;
+use crate::{compiled::compiled, levels::Levels};
 
 /// [`Attend::window_attention`](crate::Attend::window_attention) before its scale.
 pub(crate) fn packed(
@@ -40,43 +40,23 @@ pub(crate) fn packed(
     unframed(y, &shape)
 }
 
-/// One head: rows of queries and keys, `values` and `out` `[N, width]`.
-#[allow(unsafe_code)]
-fn attend(isa: Isa, rows: [&Levels; 2], values: &[u32], seen: &[Vec<usize>], out: &mut [u32]) {
-    match isa.level() {
-        Level::Portable => sum_windows(rows, values, seen, out),
-        // SAFETY: only `Isa::all` makes these levels, after detecting AVX2 and POPCNT.
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2 | Level::Avx512 => unsafe { avx2(rows, values, seen, out) },
-    }
-}
-
-#[inline(always)]
-fn sum_windows(
-    [queries, keys]: [&Levels; 2],
-    values: &[u32],
-    seen: &[Vec<usize>],
-    out: &mut [u32],
-) {
-    let width = out.len() / seen.len().max(1);
-    for (i, seen) in seen.iter().enumerate() {
-        if queries.is_silent(i) {
-            continue;
-        }
-        let out = &mut out[i * width..(i + 1) * width];
-        for &j in seen {
-            let score = queries.product(i, keys, j);
-            if score > 0 {
-                let values = &values[j * width..(j + 1) * width];
-                out.iter_mut().zip(values).for_each(|(out, value)| *out += score * value);
+compiled! {
+    /// One head: rows of queries and keys, `values` and `out` `[N, width]`.
+    fn attend(rows: [&Levels; 2], values: &[u32], seen: &[Vec<usize>], out: &mut [u32]) {
+        let [queries, keys] = rows;
+        let width = out.len() / seen.len().max(1);
+        for (i, seen) in seen.iter().enumerate() {
+            if queries.is_silent(i) {
+                continue;
+            }
+            let out = &mut out[i * width..(i + 1) * width];
+            for &j in seen {
+                let score = queries.product(i, keys, j);
+                if score > 0 {
+                    let values = &values[j * width..(j + 1) * width];
+                    out.iter_mut().zip(values).for_each(|(out, value)| *out += score * value);
+                }
             }
         }
     }
-}
-
-/// The same loop, compiled for AVX2 and its count of the ones of a word.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,popcnt")]
-fn avx2(rows: [&Levels; 2], values: &[u32], seen: &[Vec<usize>], out: &mut [u32]) {
-    sum_windows(rows, values, seen, out);
 }

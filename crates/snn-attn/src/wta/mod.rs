@@ -63,6 +63,11 @@ impl Winners {
             Self::Share(share) => ((share * visible as f64) as usize).max(1).min(visible),
         }
     }
+
+    /// Whether it is one, of however many.
+    pub(crate) fn is_one(self) -> bool {
+        self == Self::Count(1)
+    }
 }
 
 impl WinnerTakeAll {

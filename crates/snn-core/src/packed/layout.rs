@@ -162,31 +162,99 @@ impl Spikes {
     /// # Panics
     /// If `heads` does not divide the channels.
     pub fn words(&self, heads: usize) -> Vec<u64> {
-        const BITS: usize = u64::BITS as usize;
         let Geometry { shape, steps, rows, channels } = &self.geometry;
-        assert!(
-            heads > 0 && channels.is_multiple_of(heads),
-            "{heads} heads of {channels} channels"
-        );
-        let (width, tokens) = (channels / heads, rows / shape[1].max(1));
-        let of_head = width.div_ceil(BITS);
-        // Whole nibbles, where no head starts within one.
-        let step = if width.is_multiple_of(GROUP) { GROUP } else { 1 };
-        let mut words = vec![0; steps * rows * heads * of_head];
-        let parts = words.par_chunks_mut((tokens * of_head).max(1)).enumerate();
+        let layout = HeadWords::new(*channels, heads);
+        let tokens = rows / shape[1].max(1);
+        let mut words = vec![0; steps * rows * heads * layout.words];
+        let parts = words.par_chunks_mut((tokens * layout.words).max(1)).enumerate();
         parts.for_each(|(part, words)| {
             let (frame, head) = (part / heads, part % heads);
             let (t, first) = (frame / shape[1], frame % shape[1] * tokens);
-            for (row, words) in (first..).zip(words.chunks_exact_mut(of_head)) {
-                for bit in (0..width).step_by(step) {
-                    let channel = head * width + bit;
-                    let nibble = self.nibbles[self.geometry.entry(t, row, channel / GROUP)];
-                    let bits = u64::from(nibble >> (channel % GROUP)) & ((1 << step) - 1);
-                    words[bit / BITS] |= bits << (bit % BITS);
-                }
+            let mut row = first;
+            while row < first + tokens {
+                let count = (LANES - row % LANES).min(first + tokens - row);
+                let words = &mut words[(row - first) * layout.words..];
+                layout.for_each(head, |group, lane, mask, bit| {
+                    let nibbles = &self.nibbles[self.geometry.entry(t, row, group)..][..count];
+                    let words = words[bit / WORD..].iter_mut().step_by(layout.words);
+                    for (word, nibble) in words.zip(nibbles) {
+                        *word |= u64::from(nibble >> lane & mask) << (bit % WORD);
+                    }
+                });
+                row += count;
             }
         });
         words
+    }
+
+    /// The spikes `[T, B, positions..., C]` that [`words`](Self::words) takes apart.
+    ///
+    /// # Panics
+    /// If `heads` does not divide the channels, or there are not as many words.
+    pub fn from_words(shape: &[usize], heads: usize, words: &[u64]) -> Self {
+        let geometry = Geometry::new(shape);
+        let (steps, rows) = (geometry.steps, geometry.rows);
+        let layout = HeadWords::new(geometry.channels, heads);
+        let tokens = rows / shape[1].max(1);
+        assert_eq!(words.len(), steps * rows * heads * layout.words, "words of all heads");
+        let mut nibbles = Self::silent(&geometry);
+        let blocks = nibbles.par_chunks_mut(geometry.block_len().max(1)).enumerate();
+        blocks.for_each(|(block, nibbles)| {
+            for t in 0..steps {
+                for head in 0..heads {
+                    let (mut row, end) = (block * LANES, ((block + 1) * LANES).min(rows));
+                    while row < end {
+                        let (sample, token) = (row / tokens, row % tokens);
+                        let count = (end - row).min(tokens - token);
+                        let at = ((t * shape[1] + sample) * heads + head) * tokens + token;
+                        let words = &words[at * layout.words..];
+                        layout.for_each(head, |group, lane, mask, bit| {
+                            let start = (group * steps + t) * LANES + row % LANES;
+                            let words = words[bit / WORD..].iter().step_by(layout.words);
+                            for (nibble, word) in
+                                nibbles[start..start + count].iter_mut().zip(words)
+                            {
+                                *nibble |= ((word >> (bit % WORD)) as u8 & mask) << lane;
+                            }
+                        });
+                        row += count;
+                    }
+                }
+            }
+        });
+        Self { geometry, nibbles: Arc::new(nibbles) }
+    }
+}
+
+const WORD: usize = u64::BITS as usize;
+
+/// How the channels of heads lie in words.
+struct HeadWords {
+    width: usize,
+    /// Words of a head.
+    words: usize,
+    /// Channels that are moved together: whole nibbles, where no head starts within one.
+    step: usize,
+}
+
+impl HeadWords {
+    fn new(channels: usize, heads: usize) -> Self {
+        let whole = heads > 0 && channels.is_multiple_of(heads);
+        assert!(whole, "{heads} heads do not divide {channels} channels");
+        let width = channels / heads;
+        let step = if width.is_multiple_of(GROUP) { GROUP } else { 1 };
+        Self { width, words: width.div_ceil(WORD), step }
+    }
+
+    /// Calls `each(group, lane, mask, bit)` for all channels of a head: those of `mask` from `lane`
+    /// of a nibble on are those from `bit` of the head on.
+    #[inline(always)]
+    fn for_each(&self, head: usize, mut each: impl FnMut(usize, usize, u8, usize)) {
+        let mask = (1u8 << self.step) - 1;
+        for bit in (0..self.width).step_by(self.step) {
+            let channel = head * self.width + bit;
+            each(channel / GROUP, channel % GROUP, mask, bit);
+        }
     }
 }
 

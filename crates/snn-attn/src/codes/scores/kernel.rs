@@ -5,6 +5,7 @@ use snn_core::packed::{Isa, Level};
 use snn_hash::BitCodes;
 
 use super::Scale;
+use crate::compiled::compiled;
 
 /// Keys side by side.
 pub(super) const LANES: usize = 64;
@@ -57,39 +58,61 @@ pub(super) fn planes(codes: &BitCodes) -> Vec<[u8; LANES]> {
     planes
 }
 
-/// Adds `factor` for each bit that a key shares with the query to its score.
+/// Adds `factor` for each bit that a key shares with the query to its score, or to what `from` has
+/// in its place; gives the greatest sum.
 ///
 /// # Panics
 /// If there are more scores than keys, or a group of the query that keys have not.
-#[allow(unsafe_code)]
-pub(super) fn add(isa: Isa, scale: &Scale, query: &[Quad], scores: &mut [i16]) {
-    let Scale { factor, planes, groups } = scale;
+pub(super) fn add(
+    isa: Isa,
+    scale: &Scale,
+    query: &[Quad],
+    from: Option<&[i16]>,
+    scores: &mut [i16],
+) -> i16 {
     let (scores, rest) = scores.as_chunks_mut::<LANES>();
-    assert!(rest.is_empty() && scores.len() * groups <= planes.len(), "scores of the keys");
-    assert!(query.iter().all(|quad| (quad.group as usize) < *groups), "groups of the keys");
-    for query in query.chunks(GROUPS) {
-        match isa.level() {
-            Level::Portable => portable(*factor, planes, *groups, query, scores),
-            // SAFETY: only `Isa::all` makes this level, after detecting AVX2; lengths were checked.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { x86::avx2(*factor, planes, *groups, query, scores) },
-            // SAFETY: only `Isa::all` makes this level, after detecting AVX-512 F and BW; lengths
-            // were checked.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { x86::avx512(*factor, planes, *groups, query, scores) },
-        }
+    let from = from.map(|from| &from.as_chunks::<LANES>().0[..scores.len()]);
+    assert!(rest.is_empty() && scores.len() * scale.groups <= scale.planes.len(), "the keys' own");
+    assert!(query.iter().all(|quad| (quad.group as usize) < scale.groups), "groups of the keys");
+    let (first, rest) = query.split_at(query.len().min(GROUPS));
+    let mut greatest = add_some(isa, scale, first, from, scores);
+    for query in rest.chunks(GROUPS) {
+        greatest = add_some(isa, scale, query, None, scores);
+    }
+    greatest
+}
+
+/// [`add`] for so few groups that counts fit a byte; lengths fit each other.
+#[allow(unsafe_code)]
+fn add_some(
+    isa: Isa,
+    scale: &Scale,
+    query: &[Quad],
+    from: Option<&[[i16; LANES]]>,
+    scores: &mut [[i16; LANES]],
+) -> i16 {
+    match isa.level() {
+        Level::Portable => portable(scale, query, from, scores),
+        // SAFETY: only `Isa::all` makes this level, after detecting AVX2; lengths were checked.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { x86::avx2(scale, query, from, scores) },
+        // SAFETY: only `Isa::all` makes this level, after detecting AVX-512 F and BW; lengths were
+        // checked.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { x86::avx512(scale, query, from, scores) },
     }
 }
 
 /// The obvious form.
 fn portable(
-    factor: i16,
-    planes: &[[u8; LANES]],
-    groups: usize,
+    scale: &Scale,
     query: &[Quad],
+    from: Option<&[[i16; LANES]]>,
     scores: &mut [[i16; LANES]],
-) {
-    for (scores, planes) in scores.iter_mut().zip(planes.chunks_exact(groups.max(1))) {
+) -> i16 {
+    let (groups, mut greatest) = (scale.groups, i16::MIN);
+    for (b, scores) in scores.iter_mut().enumerate() {
+        let planes = &scale.planes[b * groups..][..groups];
         let mut shared = [0u8; LANES];
         for quad in query {
             for (shared, key) in shared.iter_mut().zip(&planes[quad.group as usize]) {
@@ -99,39 +122,87 @@ fn portable(
                 *shared += (pairs & 3) + (pairs >> 2);
             }
         }
+        if let Some(from) = from {
+            *scores = from[b];
+        }
         for (score, shared) in scores.iter_mut().zip(shared) {
-            *score = score.saturating_add(factor * i16::from(shared));
+            *score = score.saturating_add(scale.factor * i16::from(shared));
+            greatest = greatest.max(*score);
         }
     }
+    greatest
 }
 
-/// Appends the places of all scores that are at least `least`.
+/// Which scores of a block are above a bound, and which equal it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Split {
+    pub above: u64,
+    pub equal: u64,
+}
+
+/// Splits the blocks of scores at `bound`; gives how many are above it.
+///
+/// # Panics
+/// If scores are not whole blocks.
 #[allow(unsafe_code)]
-pub(super) fn at_least(isa: Isa, scores: &[i16], least: i16, places: &mut Vec<u32>) {
+pub(super) fn split(isa: Isa, scores: &[i16], bound: i16, splits: &mut Vec<Split>) -> usize {
     let (blocks, rest) = scores.as_chunks::<LANES>();
     assert!(rest.is_empty(), "whole blocks");
-    let masks = |block: &[i16; LANES]| match isa.level() {
-        Level::Portable => mask(block, least),
-        // SAFETY: only `Isa::all` makes this level, after detecting AVX2.
+    splits.resize(blocks.len(), Split::default());
+    match isa.level() {
+        Level::Portable => portable_split(blocks, bound, splits),
+        // SAFETY: only `Isa::all` makes this level, after detecting AVX2 and POPCNT.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => unsafe { x86::mask_avx2(block, least) },
-        // SAFETY: only `Isa::all` makes this level, after detecting AVX-512 F and BW.
+        Level::Avx2 => unsafe { x86::split_avx2(blocks, bound, splits) },
+        // SAFETY: only `Isa::all` makes this level, after detecting AVX-512 F, BW and POPCNT.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { x86::mask_avx512(block, least) },
-    };
-    for (b, block) in blocks.iter().enumerate() {
-        let mut mask = masks(block);
-        while mask != 0 {
-            places.push((b * LANES) as u32 + mask.trailing_zeros());
-            mask &= mask - 1;
-        }
+        Level::Avx512 => unsafe { x86::split_avx512(blocks, bound, splits) },
     }
 }
 
-/// Bit `i` says whether score `i` is at least `least`.
-fn mask(scores: &[i16; LANES], least: i16) -> u64 {
-    let bits = scores.iter().enumerate().map(|(i, &score)| u64::from(score >= least) << i);
-    bits.fold(0, |mask, bit| mask | bit)
+fn portable_split(blocks: &[[i16; LANES]], bound: i16, splits: &mut [Split]) -> usize {
+    let mut count = 0;
+    for (scores, split) in blocks.iter().zip(splits) {
+        *split = Split::default();
+        for (i, &score) in scores.iter().enumerate() {
+            split.above |= u64::from(score > bound) << i;
+            split.equal |= u64::from(score == bound) << i;
+        }
+        count += split.above.count_ones() as usize;
+    }
+    count
+}
+
+compiled! {
+    /// The places that are above the bound, and the first `equal` that equal it.
+    pub(super) fn places(splits: &[Split], equal: usize, places: &mut Vec<u32>) {
+        // Most blocks have a few: to write so many always, and count those that are right, costs
+        // less than a loop whose end nobody foresees.
+        const FEW: usize = 4;
+        let (mut equal, mut count) = (equal, 0);
+        for (b, split) in splits.iter().enumerate() {
+            let mut as_much = if equal > 0 { split.equal } else { 0 };
+            while as_much.count_ones() as usize > equal {
+                as_much &= !(1 << (63 - as_much.leading_zeros()));
+            }
+            equal -= as_much.count_ones() as usize;
+            let mut mask = split.above | as_much;
+            let end = count + mask.count_ones() as usize;
+            if places.len() < end.max(count + FEW) {
+                places.resize(2 * end + LANES, 0);
+            }
+            let mut next = |place: &mut u32| {
+                *place = (b * LANES) as u32 + mask.trailing_zeros();
+                mask &= mask.wrapping_sub(1);
+            };
+            places[count..count + FEW].iter_mut().for_each(&mut next);
+            if let Some(more) = places.get_mut(count + FEW..end) {
+                more.iter_mut().for_each(&mut next);
+            }
+            count = end;
+        }
+        places.truncate(count);
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -139,49 +210,76 @@ fn mask(scores: &[i16; LANES], least: i16) -> u64 {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{LANES, Quad, SHARED};
+    use super::{LANES, Quad, SHARED, Scale, Split};
 
     /// Blocks that share the tables of a query.
     const BLOCKS: usize = 4;
 
     /// # Safety
-    /// The CPU has AVX-512 F and BW; `planes` holds `groups` for each block of scores, and the
-    /// groups of the query are among them.
+    /// The CPU has AVX-512 F and BW; the scale has the groups of the query, planes for all scores,
+    /// and `from` is as long as these.
     #[target_feature(enable = "avx512f,avx512bw")]
     // SAFETY: callers keep what is said under `# Safety`.
     pub(super) unsafe fn avx512(
-        factor: i16,
-        planes: &[[u8; LANES]],
-        groups: usize,
+        scale: &Scale,
         query: &[Quad],
+        from: Option<&[[i16; LANES]]>,
         scores: &mut [[i16; LANES]],
+    ) -> i16 {
+        let (whole, count) = (scores.len() / BLOCKS * BLOCKS, scores.len());
+        let (from, to) = (from.map_or(scores.as_ptr(), <[_]>::as_ptr), scores.as_mut_ptr());
+        let mut greatest = _mm512_set1_epi16(i16::MIN);
+        // SAFETY (of both calls): the blocks are there.
+        for block in (0..whole).step_by(BLOCKS) {
+            // SAFETY: see above.
+            unsafe { add_avx512::<BLOCKS>(scale, query, block, from, to, &mut greatest) };
+        }
+        for block in whole..count {
+            // SAFETY: see above.
+            unsafe { add_avx512::<1>(scale, query, block, from, to, &mut greatest) };
+        }
+        let halves = [_mm512_castsi512_si256(greatest), _mm512_extracti64x4_epi64(greatest, 1)];
+        greatest_of(_mm256_max_epi16(halves[0], halves[1]))
+    }
+
+    /// # Safety
+    /// As for [`avx512`], from block `first` on.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    // SAFETY: callers keep what is said under `# Safety`.
+    unsafe fn add_avx512<const B: usize>(
+        scale: &Scale,
+        query: &[Quad],
+        first: usize,
+        from: *const [i16; LANES],
+        to: *mut [i16; LANES],
+        greatest: &mut __m512i,
     ) {
-        let factor = _mm512_set1_epi16(factor);
-        for (i, scores) in scores.chunks_mut(BLOCKS).enumerate() {
-            let count = scores.len();
-            let mut shared = [_mm512_setzero_si512(); BLOCKS];
-            for quad in query {
-                // SAFETY: nibbles are below 16, and the planes are there.
-                unsafe {
-                    let table = SHARED.as_ptr().add(usize::from(quad.bits));
-                    let table = _mm512_broadcast_i32x4(_mm_loadu_si128(table.cast()));
-                    let plane = planes.as_ptr().add(i * BLOCKS * groups + quad.group as usize);
-                    for (b, shared) in shared.iter_mut().take(count).enumerate() {
-                        let keys = _mm512_loadu_si512(plane.add(b * groups).cast());
-                        *shared = _mm512_add_epi8(*shared, _mm512_shuffle_epi8(table, keys));
-                    }
+        let mut shared = [_mm512_setzero_si512(); B];
+        for quad in query {
+            // SAFETY: nibbles are below 16, and the planes are there.
+            unsafe {
+                let table = SHARED.as_ptr().add(usize::from(quad.bits));
+                let table = _mm512_broadcast_i32x4(_mm_loadu_si128(table.cast()));
+                let plane = scale.planes.as_ptr().add(first * scale.groups + quad.group as usize);
+                for (b, shared) in shared.iter_mut().enumerate() {
+                    let keys = _mm512_loadu_si512(plane.add(b * scale.groups).cast());
+                    *shared = _mm512_add_epi8(*shared, _mm512_shuffle_epi8(table, keys));
                 }
             }
-            for (scores, shared) in scores.iter_mut().zip(shared) {
-                let halves = [_mm512_castsi512_si256(shared), _mm512_extracti64x4_epi64(shared, 1)];
-                for (half, shared) in halves.into_iter().enumerate() {
-                    let more = _mm512_mullo_epi16(_mm512_cvtepu8_epi16(shared), factor);
-                    // SAFETY: 32 numbers.
-                    unsafe {
-                        let scores = scores.as_mut_ptr().add(32 * half);
-                        let sum = _mm512_adds_epi16(_mm512_loadu_si512(scores.cast()), more);
-                        _mm512_storeu_si512(scores.cast(), sum);
-                    }
+        }
+        let factor = _mm512_set1_epi16(scale.factor);
+        for (b, shared) in shared.into_iter().enumerate() {
+            let halves = [_mm512_castsi512_si256(shared), _mm512_extracti64x4_epi64(shared, 1)];
+            for (half, shared) in halves.into_iter().enumerate() {
+                let more = _mm512_mullo_epi16(_mm512_cvtepu8_epi16(shared), factor);
+                // SAFETY: 32 numbers of a block that is there.
+                unsafe {
+                    let from = from.add(first + b).cast::<i16>().add(32 * half);
+                    let to = to.add(first + b).cast::<i16>().add(32 * half);
+                    let sum = _mm512_adds_epi16(_mm512_loadu_si512(from.cast()), more);
+                    _mm512_storeu_si512(to.cast(), sum);
+                    *greatest = _mm512_max_epi16(*greatest, sum);
                 }
             }
         }
@@ -192,69 +290,131 @@ mod x86 {
     #[target_feature(enable = "avx2")]
     // SAFETY: callers keep what is said under `# Safety`.
     pub(super) unsafe fn avx2(
-        factor: i16,
-        planes: &[[u8; LANES]],
-        groups: usize,
+        scale: &Scale,
         query: &[Quad],
+        from: Option<&[[i16; LANES]]>,
         scores: &mut [[i16; LANES]],
+    ) -> i16 {
+        let (whole, count) = (scores.len() / BLOCKS * BLOCKS, scores.len());
+        let (from, to) = (from.map_or(scores.as_ptr(), <[_]>::as_ptr), scores.as_mut_ptr());
+        let mut greatest = _mm256_set1_epi16(i16::MIN);
+        // SAFETY (of both calls): the blocks are there.
+        for block in (0..whole).step_by(BLOCKS) {
+            // SAFETY: see above.
+            unsafe { add_avx2::<BLOCKS>(scale, query, block, from, to, &mut greatest) };
+        }
+        for block in whole..count {
+            // SAFETY: see above.
+            unsafe { add_avx2::<1>(scale, query, block, from, to, &mut greatest) };
+        }
+        greatest_of(greatest)
+    }
+
+    /// # Safety
+    /// As for [`avx2`], from block `first` on.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    // SAFETY: callers keep what is said under `# Safety`.
+    unsafe fn add_avx2<const B: usize>(
+        scale: &Scale,
+        query: &[Quad],
+        first: usize,
+        from: *const [i16; LANES],
+        to: *mut [i16; LANES],
+        greatest: &mut __m256i,
     ) {
-        let factor = _mm256_set1_epi16(factor);
-        for (i, scores) in scores.chunks_mut(BLOCKS).enumerate() {
-            let count = scores.len();
-            let mut shared = [[_mm256_setzero_si256(); 2]; BLOCKS];
-            for quad in query {
-                // SAFETY: nibbles are below 16, and the planes are there.
-                unsafe {
-                    let table = SHARED.as_ptr().add(usize::from(quad.bits));
-                    let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.cast()));
-                    let plane = planes.as_ptr().add(i * BLOCKS * groups + quad.group as usize);
-                    for (b, shared) in shared.iter_mut().take(count).enumerate() {
-                        let keys = plane.add(b * groups).cast::<__m256i>();
-                        for (half, shared) in shared.iter_mut().enumerate() {
-                            let keys = _mm256_loadu_si256(keys.add(half));
-                            *shared = _mm256_add_epi8(*shared, _mm256_shuffle_epi8(table, keys));
-                        }
+        let mut shared = [[_mm256_setzero_si256(); 2]; B];
+        for quad in query {
+            // SAFETY: nibbles are below 16, and the planes are there.
+            unsafe {
+                let table = SHARED.as_ptr().add(usize::from(quad.bits));
+                let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.cast()));
+                let plane = scale.planes.as_ptr().add(first * scale.groups + quad.group as usize);
+                for (b, shared) in shared.iter_mut().enumerate() {
+                    let keys = plane.add(b * scale.groups).cast::<__m256i>();
+                    for (half, shared) in shared.iter_mut().enumerate() {
+                        let keys = _mm256_loadu_si256(keys.add(half));
+                        *shared = _mm256_add_epi8(*shared, _mm256_shuffle_epi8(table, keys));
                     }
                 }
             }
-            for (scores, shared) in scores.iter_mut().zip(shared) {
-                let quarters = shared
-                    .map(|half| [_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)]);
-                for (quarter, shared) in quarters.into_iter().flatten().enumerate() {
-                    let more = _mm256_mullo_epi16(_mm256_cvtepu8_epi16(shared), factor);
-                    // SAFETY: 16 numbers.
-                    unsafe {
-                        let scores = scores.as_mut_ptr().add(16 * quarter);
-                        let sum = _mm256_adds_epi16(_mm256_loadu_si256(scores.cast()), more);
-                        _mm256_storeu_si256(scores.cast(), sum);
-                    }
+        }
+        let factor = _mm256_set1_epi16(scale.factor);
+        for (b, shared) in shared.into_iter().enumerate() {
+            let [low, high] = shared;
+            let quarters = [
+                _mm256_castsi256_si128(low),
+                _mm256_extracti128_si256(low, 1),
+                _mm256_castsi256_si128(high),
+                _mm256_extracti128_si256(high, 1),
+            ];
+            for (quarter, shared) in quarters.into_iter().enumerate() {
+                let more = _mm256_mullo_epi16(_mm256_cvtepu8_epi16(shared), factor);
+                // SAFETY: 16 numbers of a block that is there.
+                unsafe {
+                    let from = from.add(first + b).cast::<i16>().add(16 * quarter);
+                    let to = to.add(first + b).cast::<i16>().add(16 * quarter);
+                    let sum = _mm256_adds_epi16(_mm256_loadu_si256(from.cast()), more);
+                    _mm256_storeu_si256(to.cast(), sum);
+                    *greatest = _mm256_max_epi16(*greatest, sum);
                 }
             }
         }
     }
 
-    #[target_feature(enable = "avx512f,avx512bw")]
-    pub(super) fn mask_avx512(scores: &[i16; LANES], least: i16) -> u64 {
-        let least = _mm512_set1_epi16(least);
-        // SAFETY: 64 numbers.
-        let [low, high] =
-            [0, 32].map(|i| unsafe { _mm512_loadu_si512(scores.as_ptr().add(i).cast()) });
-        let [low, high] = [low, high].map(|scores| _mm512_cmpge_epi16_mask(scores, least));
-        u64::from(low) | u64::from(high) << 32
+    #[target_feature(enable = "avx2")]
+    fn greatest_of(numbers: __m256i) -> i16 {
+        let mut all = [0i16; 16];
+        // SAFETY: 16 numbers.
+        unsafe { _mm256_storeu_si256(all.as_mut_ptr().cast(), numbers) };
+        all.into_iter().fold(i16::MIN, i16::max)
     }
 
+    #[target_feature(enable = "avx512f,avx512bw,popcnt")]
+    pub(super) fn split_avx512(blocks: &[[i16; LANES]], bound: i16, splits: &mut [Split]) -> usize {
+        let bound = _mm512_set1_epi16(bound);
+        let mut count = 0;
+        for (scores, split) in blocks.iter().zip(splits) {
+            *split = Split::default();
+            for half in [0, 32] {
+                // SAFETY: 32 numbers.
+                let scores = unsafe { _mm512_loadu_si512(scores.as_ptr().add(half).cast()) };
+                split.above |= u64::from(_mm512_cmpgt_epi16_mask(scores, bound)) << half;
+                split.equal |= u64::from(_mm512_cmpeq_epi16_mask(scores, bound)) << half;
+            }
+            count += split.above.count_ones() as usize;
+        }
+        count
+    }
+
+    #[target_feature(enable = "avx2,popcnt")]
+    pub(super) fn split_avx2(blocks: &[[i16; LANES]], bound: i16, splits: &mut [Split]) -> usize {
+        let bound = _mm256_set1_epi16(bound);
+        let mut count = 0;
+        for (scores, split) in blocks.iter().zip(splits) {
+            *split = Split::default();
+            for half in [0, 32] {
+                // SAFETY: 32 numbers.
+                let (a, b) = unsafe {
+                    let scores = scores.as_ptr().add(half).cast::<__m256i>();
+                    (_mm256_loadu_si256(scores), _mm256_loadu_si256(scores.add(1)))
+                };
+                let above = bits(_mm256_cmpgt_epi16(a, bound), _mm256_cmpgt_epi16(b, bound));
+                let equal = bits(_mm256_cmpeq_epi16(a, bound), _mm256_cmpeq_epi16(b, bound));
+                split.above |= u64::from(above) << half;
+                split.equal |= u64::from(equal) << half;
+            }
+            count += split.above.count_ones() as usize;
+        }
+        count
+    }
+
+    /// A bit for each 16 bits, which are all ones or zeros.
+    #[inline]
     #[target_feature(enable = "avx2")]
-    pub(super) fn mask_avx2(scores: &[i16; LANES], least: i16) -> u64 {
-        let least = _mm256_set1_epi16(least);
-        // SAFETY: 64 numbers.
-        let [a, b, c, d] =
-            [0, 16, 32, 48].map(|i| unsafe { _mm256_loadu_si256(scores.as_ptr().add(i).cast()) });
-        // All ones where a score is less; quarters are packed in the order 0, 2, 1, 3.
-        let [a, b, c, d] = [a, b, c, d].map(|scores| _mm256_cmpgt_epi16(least, scores));
-        let half = |a, b| {
-            let less = _mm256_permute4x64_epi64(_mm256_packs_epi16(a, b), 0b11_01_10_00);
-            u64::from(!_mm256_movemask_epi8(less).cast_unsigned())
-        };
-        half(a, b) | half(c, d) << 32
+    fn bits(a: __m256i, b: __m256i) -> u32 {
+        // Quarters are packed in the order 0, 2, 1, 3.
+        let bytes = _mm256_permute4x64_epi64(_mm256_packs_epi16(a, b), 0b11_01_10_00);
+        _mm256_movemask_epi8(bytes).cast_unsigned()
     }
 }

@@ -7,7 +7,7 @@ use snn_core::packed::Isa;
 use snn_hash::BitCodes;
 
 use super::{heaviest::retain_heaviest, measure::PerBit};
-use kernel::{LANES, QUAD, Quad};
+use kernel::{LANES, QUAD, Quad, Split};
 
 /// Greatest magnitude of a score; a key that is not there has less than its negative.
 const RANGE: f64 = 16_000.0;
@@ -25,7 +25,9 @@ pub(crate) struct Scores {
     scales: Vec<Scale>,
     /// What a score is beside the bits in common, `[blocks][64]`.
     offsets: Vec<i16>,
-    /// A score that is less by more than this belongs to a smaller weight; 0 if scores are whole.
+    /// So much of a score is a weight of 1.
+    unit: f64,
+    /// A score that is less by more than this belongs to a smaller weight; 0 if scores are exact.
     slack: i16,
 }
 
@@ -44,7 +46,8 @@ pub(crate) struct Scratch {
     scores: Vec<i16>,
     columns: Vec<i16>,
     quads: Vec<Quad>,
-    candidates: Vec<u32>,
+    splits: Vec<Split>,
+    keys: Vec<u32>,
     weights: Vec<f64>,
 }
 
@@ -67,14 +70,19 @@ impl Scores {
             keys.bits() as f64 * (alpha.abs() + beta.abs())
         };
         let span = scales.iter().map(span).sum::<f64>();
-        let whole =
-            scales.iter().all(|(_, alpha, beta)| alpha.fract() == 0.0 && beta.fract() == 0.0);
-        let (unit, error) = if whole && span <= RANGE {
-            (1.0, 0.0)
-        } else {
+        let whole = |unit: &f64| {
+            let mut parts = scales.iter().flat_map(|(_, alpha, beta)| [alpha * unit, beta * unit]);
+            parts.all(|part| part.fract() == 0.0)
+        };
+        // Powers of two: then scores are weights, without rounding.
+        let mut units = (0..14).map(|i| f64::from(1 << i)).take_while(|unit| unit * span <= RANGE);
+        let (unit, error) = match units.find(whole) {
+            Some(unit) => (unit, 0.0),
             // Half for each bit in common, and for the offset.
-            let bits = scales.iter().map(|(keys, ..)| keys.bits()).sum::<usize>();
-            (RANGE / span.max(f64::MIN_POSITIVE), 0.5 * (bits + 1) as f64)
+            None => {
+                let bits = scales.iter().map(|(keys, ..)| keys.bits()).sum::<usize>();
+                (RANGE / span.max(f64::MIN_POSITIVE), 0.5 * (bits + 1) as f64)
+            }
         };
         let mut offsets = vec![0.0; keys];
         for (keys, _, beta) in &scales {
@@ -92,7 +100,7 @@ impl Scores {
             planes: kernel::planes(keys),
         });
         let slack = if error == 0.0 { 0 } else { (2.0 * error).ceil().min(RANGE) as i16 + 1 };
-        Self { isa, keys, scales: scales.collect(), offsets, slack }
+        Self { isa, keys, scales: scales.collect(), offsets, unit, slack }
     }
 
     /// What every key has in common with a query, bit by bit.
@@ -101,24 +109,26 @@ impl Scores {
         Self::new(isa, [(keys, both, 1.0)])
     }
 
-    /// The scores of the first `seen` keys, `[blocks][64]`; what follows these has [`NONE`].
-    fn score<'a>(
+    /// Fills in the scores of the first `seen` keys, `[blocks][64]`; what follows these has
+    /// [`NONE`]. Gives the greatest.
+    fn score(
         &self,
         query: &[&[u64]],
         seen: usize,
-        (scores, quads): (&'a mut Vec<i16>, &mut Vec<Quad>),
-    ) -> &'a [i16] {
-        let blocks = seen.min(self.keys).div_ceil(LANES);
-        scores.clear();
-        scores.extend_from_slice(&self.offsets[..blocks * LANES]);
+        (scores, quads): (&mut Vec<i16>, &mut Vec<Quad>),
+    ) -> i16 {
+        let offsets = &self.offsets[..seen.div_ceil(LANES) * LANES];
+        scores.resize(offsets.len(), 0);
+        let (mut from, mut greatest) = (Some(offsets), NONE);
         for (scale, query) in self.scales.iter().zip(query) {
             kernel::quads(query, quads);
-            kernel::add(self.isa, scale, quads, scores);
+            greatest = kernel::add(self.isa, scale, quads, from.take(), scores);
         }
-        if let Some(beyond) = scores.get_mut(seen..) {
-            beyond.fill(NONE);
+        if seen == self.keys {
+            return greatest;
         }
-        scores
+        scores[seen..].fill(NONE);
+        top::greatest(self.isa, scores)
     }
 
     /// Among the first `seen` keys the one of the greatest score, the first of equal ones, with
@@ -129,49 +139,58 @@ impl Scores {
         seen: usize,
         scratch: &mut Scratch,
     ) -> Option<(usize, i16)> {
-        let scores = self.score(&[query], seen, (&mut scratch.scores, &mut scratch.quads));
-        let greatest = scores.iter().copied().fold(NONE, i16::max);
-        // Whether a block holds it is seen without looking for the place.
-        let blocks = scores.as_chunks::<LANES>().0.iter().enumerate();
-        let mut holding =
-            blocks.filter(|(_, block)| block.iter().copied().fold(NONE, i16::max) == greatest);
-        let (block, scores) = holding.next()?;
-        let lane = scores.iter().position(|&score| score == greatest)?;
-        (greatest > NONE).then_some((block * LANES + lane, greatest))
+        let Scratch { scores, quads, splits, .. } = scratch;
+        let greatest = self.score(&[query], seen.min(self.keys), (scores, quads));
+        kernel::split(self.isa, scores, greatest, splits);
+        let block = splits.iter().position(|split| split.equal != 0)?;
+        let place = block * LANES + splits[block].equal.trailing_zeros() as usize;
+        (greatest > NONE).then_some((place, greatest))
     }
 
-    /// The `keep` heaviest of the first `seen` keys in rising order, ties by lowest index. `weigh`
-    /// is asked for the weight of a key where scores do not settle it.
+    /// The `keep` heaviest of the first `seen` keys in rising order, ties by lowest index, with
+    /// their weights. `weigh` gives the weight of a key; it is asked for few, and if scores are
+    /// exact only for one.
     pub(crate) fn heaviest<'a>(
         &self,
         query: &[&[u64]],
         (seen, keep): (usize, usize),
         weigh: impl Fn(usize) -> f64,
         scratch: &'a mut Scratch,
-    ) -> &'a [u32] {
-        let Scratch { scores, quads, candidates, weights, .. } = scratch;
-        let seen = seen.min(self.keys);
-        candidates.clear();
-        if keep >= seen {
-            candidates.extend(0..seen as u32);
-            return candidates;
-        }
-        let scores = self.score(query, seen, (scores, quads));
-        let least = top::lower_bound(scores, keep, &mut scratch.columns);
-        kernel::at_least(
-            self.isa,
-            scores,
-            least.saturating_sub(self.slack).max(NONE + 1),
-            candidates,
-        );
+    ) -> (&'a [u32], &'a [f64]) {
+        let Scratch { scores, quads, splits, keys, weights, columns } = scratch;
+        let (seen, isa) = (seen.min(self.keys), self.isa);
+        self.score(query, seen, (scores, quads));
+        keys.clear();
         weights.clear();
-        if self.slack == 0 {
-            weights.extend(candidates.iter().map(|&j| f64::from(scores[j as usize])));
+        if keep >= seen {
+            keys.extend(0..seen as u32);
+        } else if self.slack > 0 {
+            let least = top::lower_bound(isa, scores, keep, columns);
+            kernel::split(isa, scores, least.saturating_sub(self.slack).max(NONE + 1) - 1, splits);
+            kernel::places(isa, splits, 0, keys);
+            weights.extend(keys.iter().map(|&j| weigh(j as usize)));
+            retain_heaviest(weights, keep, keys);
+            weights.clear();
         } else {
-            weights.extend(candidates.iter().map(|&j| weigh(j as usize)));
+            let bound = top::lower_bound(isa, scores, keep, columns);
+            let above = kernel::split(isa, scores, bound, splits);
+            if above < keep {
+                kernel::places(isa, splits, keep - above, keys);
+            } else {
+                kernel::places(isa, splits, 0, keys);
+                top::retain_greatest(isa, scores, keep, keys, columns);
+            }
         }
-        retain_heaviest(weights, keep, candidates);
-        candidates
+        match keys.first() {
+            Some(&key) if self.slack == 0 => {
+                // Weights differ as scores do.
+                let of = |j: u32| f64::from(scores[j as usize]) / self.unit;
+                let of_none = weigh(key as usize) - of(key);
+                weights.extend(keys.iter().map(|&j| of_none + of(j)));
+            }
+            _ => weights.extend(keys.iter().map(|&j| weigh(j as usize))),
+        }
+        (keys, weights)
     }
 }
 
@@ -199,7 +218,7 @@ mod tests {
                 (0usize..300).prop_flat_map(move |count| (codes(bits, count), codes(bits, 1)))
             }),
             both in prop::sample::select(vec![1.0, 0.3]),
-            neither in prop::sample::select(vec![0.0, 1.0, 0.1]),
+            neither in prop::sample::select(vec![0.0, 1.0, 0.1, 0.015625]),
             differ in prop::sample::select(vec![0.0, -1.0]),
             keep in 1usize..90,
             hidden in 0usize..70,
@@ -216,7 +235,10 @@ mod tests {
                 let scores = Scores::new(isa, [(&keys, per_bit, 1.0)]);
                 let mut scratch = Scratch::default();
                 let found = scores.heaviest(&[query.code(0)], (seen, keep), weigh, &mut scratch);
-                prop_assert_eq!(found, &expected[..], "{}", isa.name());
+                prop_assert_eq!(found.0, &expected[..], "{}", isa.name());
+                for (&j, &weight) in found.0.iter().zip(found.1) {
+                    prop_assert_eq!(weight, weights[j as usize], "{}", isa.name());
+                }
             }
         }
 
