@@ -12,7 +12,7 @@ pub(super) const LANES: usize = 64;
 /// Bits of a group.
 pub(super) const QUAD: usize = 4;
 /// Groups whose counts fit a byte.
-const GROUPS: usize = u8::MAX as usize / QUAD;
+pub(super) const GROUPS: usize = u8::MAX as usize / QUAD;
 
 /// For each nibble of a query, the bits that it shares with each nibble of a key.
 const SHARED: [[u8; 16]; 16] = {
@@ -112,16 +112,7 @@ fn portable(
 ) -> i16 {
     let (groups, mut greatest) = (scale.groups, i16::MIN);
     for (b, scores) in scores.iter_mut().enumerate() {
-        let planes = &scale.planes[b * groups..][..groups];
-        let mut shared = [0u8; LANES];
-        for quad in query {
-            for (shared, key) in shared.iter_mut().zip(&planes[quad.group as usize]) {
-                // The bits of a nibble, counted without a table: many at a time on any processor.
-                let both = key & quad.bits;
-                let pairs = both - (both >> 1 & 5);
-                *shared += (pairs & 3) + (pairs >> 2);
-            }
-        }
+        let shared = shared(&scale.planes[b * groups..][..groups], query);
         if let Some(from) = from {
             *scores = from[b];
         }
@@ -131,6 +122,58 @@ fn portable(
         }
     }
     greatest
+}
+
+/// The bits that the keys of a block share with a query.
+fn shared(planes: &[[u8; LANES]], query: &[Quad]) -> [u8; LANES] {
+    let mut shared = [0; LANES];
+    for quad in query {
+        for (shared, key) in shared.iter_mut().zip(&planes[quad.group as usize]) {
+            // The bits of a nibble, counted without a table: many at a time on any processor.
+            let both = key & quad.bits;
+            let pairs = both - (both >> 1 & 5);
+            *shared += (pairs & 3) + (pairs >> 2);
+        }
+    }
+    shared
+}
+
+/// Counts the bits that keys share with a query of at most [`GROUPS`] groups; gives the greatest
+/// count.
+///
+/// # Panics
+/// If there are more counts than keys, more groups, or groups that keys have not.
+#[allow(unsafe_code)]
+pub(super) fn share(isa: Isa, scale: &Scale, query: &[Quad], counts: &mut [[u8; LANES]]) -> u8 {
+    assert!(query.len() <= GROUPS && counts.len() * scale.groups <= scale.planes.len(), "so many");
+    assert!(query.iter().all(|quad| (quad.group as usize) < scale.groups), "groups of the keys");
+    match isa.level() {
+        Level::Portable => {
+            for (b, counts) in counts.iter_mut().enumerate() {
+                *counts = shared(&scale.planes[b * scale.groups..][..scale.groups], query);
+            }
+            counts.iter().flatten().copied().max().unwrap_or(0)
+        }
+        // SAFETY: only `Isa::all` makes this level, after detecting AVX2; lengths were checked.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { x86::share_avx2(scale, query, counts) },
+        // SAFETY: only `Isa::all` makes this level, after detecting AVX-512 F and BW; lengths were
+        // checked.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { x86::share_avx512(scale, query, counts) },
+    }
+}
+
+compiled! {
+    /// The first place that holds `count`.
+    pub(super) fn first(counts: &[[u8; LANES]], count: u8) -> Option<usize> {
+        // Whether a block holds it is seen without looking for the place.
+        let holds =
+            |block: &[u8; LANES]| block.iter().fold(false, |found, &c| found | (c == count));
+        let block = counts.iter().position(holds)?;
+        let lane = counts[block].iter().position(|&c| c == count)?;
+        Some(block * LANES + lane)
+    }
 }
 
 /// Which scores of a block are above a bound, and which equal it.
@@ -242,19 +285,18 @@ mod x86 {
         greatest_of(_mm256_max_epi16(halves[0], halves[1]))
     }
 
+    /// The bits that the keys of some blocks share with a query.
+    ///
     /// # Safety
     /// As for [`avx512`], from block `first` on.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     // SAFETY: callers keep what is said under `# Safety`.
-    unsafe fn add_avx512<const B: usize>(
+    unsafe fn shared_avx512<const B: usize>(
         scale: &Scale,
         query: &[Quad],
         first: usize,
-        from: *const [i16; LANES],
-        to: *mut [i16; LANES],
-        greatest: &mut __m512i,
-    ) {
+    ) -> [__m512i; B] {
         let mut shared = [_mm512_setzero_si512(); B];
         for quad in query {
             // SAFETY: nibbles are below 16, and the planes are there.
@@ -268,6 +310,24 @@ mod x86 {
                 }
             }
         }
+        shared
+    }
+
+    /// # Safety
+    /// As for [`avx512`], from block `first` on.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    // SAFETY: callers keep what is said under `# Safety`.
+    unsafe fn add_avx512<const B: usize>(
+        scale: &Scale,
+        query: &[Quad],
+        first: usize,
+        from: *const [i16; LANES],
+        to: *mut [i16; LANES],
+        greatest: &mut __m512i,
+    ) {
+        // SAFETY: the caller's.
+        let shared = unsafe { shared_avx512::<B>(scale, query, first) };
         let factor = _mm512_set1_epi16(scale.factor);
         for (b, shared) in shared.into_iter().enumerate() {
             let halves = [_mm512_castsi512_si256(shared), _mm512_extracti64x4_epi64(shared, 1)];
@@ -283,6 +343,44 @@ mod x86 {
                 }
             }
         }
+    }
+
+    /// See [`share`](super::share).
+    ///
+    /// # Safety
+    /// The CPU has AVX-512 F and BW; the scale has the groups of the query, and planes for all
+    /// counts.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    // SAFETY: callers keep what is said under `# Safety`.
+    pub(super) unsafe fn share_avx512(
+        scale: &Scale,
+        query: &[Quad],
+        counts: &mut [[u8; LANES]],
+    ) -> u8 {
+        let mut greatest = _mm512_setzero_si512();
+        let mut block = 0;
+        let (many, rest) = counts.as_chunks_mut::<BLOCKS>();
+        // SAFETY (of all that follows): the blocks are there, of 64 bytes each.
+        for counts in many {
+            // SAFETY: see above.
+            let shared = unsafe { shared_avx512::<BLOCKS>(scale, query, block) };
+            for (counts, shared) in counts.iter_mut().zip(shared) {
+                greatest = _mm512_max_epu8(greatest, shared);
+                // SAFETY: see above.
+                unsafe { _mm512_storeu_si512(counts.as_mut_ptr().cast(), shared) };
+            }
+            block += BLOCKS;
+        }
+        for counts in rest {
+            // SAFETY: see above.
+            let [shared] = unsafe { shared_avx512::<1>(scale, query, block) };
+            greatest = _mm512_max_epu8(greatest, shared);
+            // SAFETY: see above.
+            unsafe { _mm512_storeu_si512(counts.as_mut_ptr().cast(), shared) };
+            block += 1;
+        }
+        let halves = [_mm512_castsi512_si256(greatest), _mm512_extracti64x4_epi64(greatest, 1)];
+        greatest_byte(_mm256_max_epu8(halves[0], halves[1]))
     }
 
     /// # Safety
@@ -310,19 +408,18 @@ mod x86 {
         greatest_of(greatest)
     }
 
+    /// As [`shared_avx512`], half a block after the other.
+    ///
     /// # Safety
     /// As for [`avx2`], from block `first` on.
     #[inline]
     #[target_feature(enable = "avx2")]
     // SAFETY: callers keep what is said under `# Safety`.
-    unsafe fn add_avx2<const B: usize>(
+    unsafe fn shared_avx2<const B: usize>(
         scale: &Scale,
         query: &[Quad],
         first: usize,
-        from: *const [i16; LANES],
-        to: *mut [i16; LANES],
-        greatest: &mut __m256i,
-    ) {
+    ) -> [[__m256i; 2]; B] {
         let mut shared = [[_mm256_setzero_si256(); 2]; B];
         for quad in query {
             // SAFETY: nibbles are below 16, and the planes are there.
@@ -339,6 +436,24 @@ mod x86 {
                 }
             }
         }
+        shared
+    }
+
+    /// # Safety
+    /// As for [`avx2`], from block `first` on.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    // SAFETY: callers keep what is said under `# Safety`.
+    unsafe fn add_avx2<const B: usize>(
+        scale: &Scale,
+        query: &[Quad],
+        first: usize,
+        from: *const [i16; LANES],
+        to: *mut [i16; LANES],
+        greatest: &mut __m256i,
+    ) {
+        // SAFETY: the caller's.
+        let shared = unsafe { shared_avx2::<B>(scale, query, first) };
         let factor = _mm256_set1_epi16(scale.factor);
         for (b, shared) in shared.into_iter().enumerate() {
             let [low, high] = shared;
@@ -360,6 +475,41 @@ mod x86 {
                 }
             }
         }
+    }
+
+    /// See [`share`](super::share).
+    ///
+    /// # Safety
+    /// The CPU has AVX2; lengths as for [`share_avx512`].
+    #[target_feature(enable = "avx2")]
+    // SAFETY: callers keep what is said under `# Safety`.
+    pub(super) unsafe fn share_avx2(
+        scale: &Scale,
+        query: &[Quad],
+        counts: &mut [[u8; LANES]],
+    ) -> u8 {
+        let mut greatest = _mm256_setzero_si256();
+        for (block, counts) in counts.iter_mut().enumerate() {
+            // SAFETY: the block is there.
+            let [shared] = unsafe { shared_avx2::<1>(scale, query, block) };
+            for (half, shared) in shared.into_iter().enumerate() {
+                greatest = _mm256_max_epu8(greatest, shared);
+                // SAFETY: 32 bytes.
+                unsafe {
+                    let counts = counts.as_mut_ptr().add(32 * half);
+                    _mm256_storeu_si256(counts.cast(), shared);
+                }
+            }
+        }
+        greatest_byte(greatest)
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn greatest_byte(numbers: __m256i) -> u8 {
+        let mut all = [0u8; 32];
+        // SAFETY: 32 numbers.
+        unsafe { _mm256_storeu_si256(all.as_mut_ptr().cast(), numbers) };
+        all.into_iter().fold(0, u8::max)
     }
 
     #[target_feature(enable = "avx2")]

@@ -44,6 +44,8 @@ struct Scale {
 pub(crate) struct Scratch {
     /// `[blocks][64]`.
     scores: Vec<i16>,
+    /// Scores of a query that fit bytes.
+    counts: Vec<[u8; LANES]>,
     columns: Vec<i16>,
     quads: Vec<Quad>,
     splits: Vec<Split>,
@@ -128,23 +130,37 @@ impl Scores {
             return greatest;
         }
         scores[seen..].fill(NONE);
-        top::greatest(self.isa, scores)
+        scores.iter().copied().fold(NONE, i16::max)
     }
 
-    /// Among the first `seen` keys the one of the greatest score, the first of equal ones, with
-    /// its score.
+    /// Among the first `seen` keys of [`common`](Self::common) the one of the greatest score, the
+    /// first of equal ones, with its score.
     pub(crate) fn best(
         &self,
         query: &[u64],
         seen: usize,
         scratch: &mut Scratch,
     ) -> Option<(usize, i16)> {
-        let Scratch { scores, quads, splits, .. } = scratch;
-        let greatest = self.score(&[query], seen.min(self.keys), (scores, quads));
+        let Scratch { scores, counts, quads, splits, .. } = scratch;
+        let seen = seen.min(self.keys);
+        let common = self.scales.first().filter(|_| seen > 0)?;
+        kernel::quads(query, quads);
+        if quads.len() <= kernel::GROUPS {
+            counts.resize(seen.div_ceil(LANES), [0; LANES]);
+            let mut greatest = kernel::share(self.isa, common, quads, counts);
+            if seen < self.keys {
+                let counts = counts.as_flattened_mut();
+                counts[seen..].fill(0);
+                greatest = counts.iter().copied().fold(0, u8::max);
+            }
+            // No padding comes before the first key.
+            let place = kernel::first(self.isa, counts, greatest)?;
+            return Some((place, greatest.into()));
+        }
+        let greatest = self.score(&[query], seen, (scores, quads));
         kernel::split(self.isa, scores, greatest, splits);
         let block = splits.iter().position(|split| split.equal != 0)?;
-        let place = block * LANES + splits[block].equal.trailing_zeros() as usize;
-        (greatest > NONE).then_some((place, greatest))
+        Some((block * LANES + splits[block].equal.trailing_zeros() as usize, greatest))
     }
 
     /// The `keep` heaviest of the first `seen` keys in rising order, ties by lowest index, with
@@ -157,7 +173,7 @@ impl Scores {
         weigh: impl Fn(usize) -> f64,
         scratch: &'a mut Scratch,
     ) -> (&'a [u32], &'a [f64]) {
-        let Scratch { scores, quads, splits, keys, weights, columns } = scratch;
+        let Scratch { scores, quads, splits, keys, weights, columns, .. } = scratch;
         let (seen, isa) = (seen.min(self.keys), self.isa);
         self.score(query, seen, (scores, quads));
         keys.clear();
@@ -244,7 +260,7 @@ mod tests {
 
         #[test]
         fn every_isa_finds_the_best(
-            (keys, query) in (1usize..=130, 0usize..300)
+            (keys, query) in (prop_oneof![1usize..=130, 260usize..=270], 0usize..300)
                 .prop_flat_map(|(bits, count)| (codes(bits, count), codes(bits, 1))),
             hidden in 0usize..70,
         ) {

@@ -62,13 +62,6 @@ compiled! {
     }
 }
 
-compiled! {
-    /// The greatest of all.
-    pub(super) fn greatest(scores: &[i16]) -> i16 {
-        scores.iter().copied().fold(i16::MIN, i16::max)
-    }
-}
-
 /// The `k`-th greatest, by bisection: to count is fast.
 ///
 /// # Panics
@@ -124,7 +117,6 @@ mod tests {
                 retain_greatest(isa, &scores, keep, &mut places, &mut Vec::new());
                 let weights: Vec<f64> = scores.iter().copied().map(f64::from).collect();
                 prop_assert_eq!(places, heaviest(&weights, keep));
-                prop_assert_eq!(greatest(isa, &scores), sorted[0]);
             }
             prop_assert_eq!(kth_greatest(scores.as_slice(), keep), sorted[keep - 1]);
         }
