@@ -8,7 +8,7 @@ use snn_hash::BitCodes;
 
 use super::{
     heaviest::mean,
-    linear::{Sums, divided},
+    linear::{Sums, means},
     measure::{Measure, PerBit, ones},
     scores::{Scores, Scratch},
 };
@@ -49,7 +49,8 @@ impl HammingAttention {
     ) -> Array2<F> {
         assert_eq!(keys.len(), values.nrows(), "a value for every key");
         if self.keep.is_none_or(|keep| keep.get() >= keys.len()) && !self.causal {
-            return divided(&Sums::new(keys, values).attend(queries, &self.measure.per_bit()));
+            let selected = Sums::new(keys, values).seen_by(&self.measure.per_bit());
+            return means(queries.len(), values.ncols(), |i, sums| selected.add(queries, i, sums));
         }
         let keep = self.keep.map_or(usize::MAX, NonZeroUsize::get);
         let per_bit: PerBit<f64> = self.measure.per_bit();

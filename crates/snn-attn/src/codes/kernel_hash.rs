@@ -1,10 +1,10 @@
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 use snn_core::reference::Scalar;
 use snn_hash::BitCodes;
 
 use super::{
-    linear::{Sums, divided},
+    linear::{Sums, means},
     measure::PerBit,
 };
 
@@ -48,17 +48,22 @@ impl KernelHashAttention {
         let t = F::of(queries.bits() as f64 + 1.0);
         let one = F::one();
         let dot = PerBit { both: one, neither: one, differ: -one, constant: F::zero() };
+        let (width, n) = (values.ncols(), queries.len());
         let sums = Sums::new(keys, values);
         match self.bias {
-            Bias::Consistent => divided(&sums.attend(queries, &PerBit { constant: t, ..dot })),
+            Bias::Consistent => {
+                let selected = sums.seen_by(&PerBit { constant: t, ..dot });
+                means(n, width, |i, sums| selected.add(queries, i, sums))
+            }
             Bias::Official => {
                 assert_eq!(queries.len(), keys.len(), "queries and keys of the same tokens");
-                let mut sums = sums.attend(queries, &dot);
-                let width = values.ncols();
-                sums.slice_mut(s![.., ..width]).scaled_add(t, &values);
-                let all = F::of(keys.len() as f64) * t;
-                sums.column_mut(width).mapv_inplace(|sum| sum + all);
-                divided(&sums)
+                let (selected, all) = (sums.seen_by(&dot), F::of(keys.len() as f64) * t);
+                means(n, width, |i, sums| {
+                    selected.add(queries, i, sums);
+                    let own = values.row(i);
+                    sums.iter_mut().zip(own).for_each(|(sum, &value)| *sum += t * value);
+                    sums[width] += all;
+                })
             }
         }
     }

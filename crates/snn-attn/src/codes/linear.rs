@@ -1,11 +1,12 @@
 //! Similarities that are sums over bits, without a map of tokens by tokens.
 
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
-use snn_core::reference::Scalar;
+use snn_core::{packed::Isa, reference::Scalar};
 use snn_hash::BitCodes;
 
 use super::measure::PerBit;
+use crate::compiled::compiled;
 
 /// Bits that are looked up together.
 const GROUP: usize = 4;
@@ -33,17 +34,15 @@ impl<F: Scalar> Sums<F> {
     /// If there is no value for every key.
     pub(crate) fn new(keys: &BitCodes, values: ArrayView2<'_, F>) -> Self {
         assert_eq!(keys.len(), values.nrows(), "a value for every key");
-        let (bits, row) = (keys.bits(), values.ncols() + 1);
+        let (bits, row, isa) = (keys.bits(), values.ncols() + 1, Isa::best());
         let length = bits.div_ceil(GROUP) * ENTRIES * row;
+        let values = values.as_standard_layout();
+        let values = values.as_slice().unwrap_or_default();
         let tasks = (0..keys.len().div_ceil(KEYS)).into_par_iter().map(|task| {
             let mut sums = vec![F::zero(); length];
-            let mut value = vec![F::one(); row];
-            for j in task * KEYS..((task + 1) * KEYS).min(keys.len()) {
-                value.iter_mut().zip(values.row(j)).for_each(|(value, &v)| *value = v);
-                for (g, entry) in groups(keys.code(j), bits).enumerate() {
-                    add(&mut sums[(g * ENTRIES + entry) * row..][..row], &value);
-                }
-            }
+            let keys = keys.rows(task * KEYS..((task + 1) * KEYS).min(keys.len()));
+            let values = &values[task * KEYS * (row - 1)..];
+            add_keys(isa, &keys, values, &mut vec![F::one(); row], &mut sums);
             sums
         });
         let tasks: Vec<_> = tasks.collect();
@@ -52,32 +51,8 @@ impl<F: Scalar> Sums<F> {
         Self { bits, row, of_keys }
     }
 
-    /// For every query the sum of `similarity * value` over the keys, and in a last column the sum
-    /// of the similarities: `[N, width + 1]`.
-    ///
-    /// # Panics
-    /// If queries and keys differ in width.
-    pub(crate) fn attend(&self, queries: &BitCodes, similarity: &PerBit<F>) -> Array2<F> {
-        assert_eq!(queries.bits(), self.bits, "queries as wide as the keys");
-        let (table, row) = (self.of_queries(similarity), self.row);
-        let mut out = vec![F::zero(); queries.len() * row];
-        out.par_chunks_mut(QUERIES * row).enumerate().for_each(|(task, out)| {
-            for (i, out) in out.chunks_exact_mut(row).enumerate() {
-                let code = queries.code(task * QUERIES + i);
-                for (g, entry) in groups(code, self.bits).enumerate() {
-                    add(out, &table[(g * ENTRIES + entry) * row..][..row]);
-                }
-            }
-        });
-        match Array2::from_shape_vec((queries.len(), row), out) {
-            Ok(out) => out,
-            Err(e) => unreachable!("a row for every query: {e}"),
-        }
-    }
-
-    /// What a value of a group of the query adds. The constant of the similarity is part of the
-    /// first group.
-    fn of_queries(&self, similarity: &PerBit<F>) -> Vec<F> {
+    /// What queries select from. The constant of the similarity is part of the first group.
+    pub(crate) fn seen_by(&self, similarity: &PerBit<F>) -> Selected<F> {
         let mut table = vec![F::zero(); self.of_keys.len()];
         let per_bit = PerBit { constant: F::zero(), ..*similarity };
         let group = ENTRIES * self.row;
@@ -94,30 +69,88 @@ impl<F: Scalar> Sums<F> {
                 }
             }
         }
-        table
+        Selected { isa: Isa::best(), bits: self.bits, table }
     }
 }
 
-/// `sum w v / sum w` from the numerators and, in the last column, the denominators; zeros where
-/// that is not above zero.
-pub(crate) fn divided<F: Scalar>(sums: &Array2<F>) -> Array2<F> {
-    let width = sums.ncols() - 1;
-    let mut out = sums.slice(s![.., ..width]).to_owned();
-    for (mut out, &denominator) in out.outer_iter_mut().zip(sums.column(width)) {
-        if denominator > F::zero() {
-            out.mapv_inplace(|numerator| numerator / denominator);
-        } else {
-            out.fill(F::zero());
+/// What each value of a group of four bits of a query adds to its sums.
+pub(crate) struct Selected<F> {
+    isa: Isa,
+    bits: usize,
+    /// `[groups * 16, width + 1]`.
+    table: Vec<F>,
+}
+
+impl<F: Scalar> Selected<F> {
+    /// Adds, for query `i`, the sum of `similarity * value` over the keys, and in a last place the
+    /// sum of the similarities: `[width + 1]`.
+    ///
+    /// # Panics
+    /// If queries and keys differ in width, or the sums are not as wide as values.
+    pub(crate) fn add(&self, queries: &BitCodes, i: usize, sums: &mut [F]) {
+        assert_eq!(queries.bits(), self.bits, "queries as wide as the keys");
+        let entries = self.bits.div_ceil(GROUP) * ENTRIES;
+        assert_eq!(self.table.len(), entries * sums.len(), "sums as wide as values");
+        add_query(self.isa, &self.table, queries.code(i), self.bits, sums);
+    }
+}
+
+compiled! {
+    /// Adds the values of keys, each with a 1 behind it, to the sums of the values of their groups.
+    /// `value` is memory for one of them, and holds the 1.
+    fn add_keys<F: Scalar>(keys: &BitCodes, values: &[F], value: &mut [F], sums: &mut [F]) {
+        let row = value.len();
+        for (j, key) in keys.iter().enumerate() {
+            value[..row - 1].copy_from_slice(&values[j * (row - 1)..(j + 1) * (row - 1)]);
+            for (g, entry) in groups(key, keys.bits()).enumerate() {
+                add(&mut sums[(g * ENTRIES + entry) * row..][..row], value);
+            }
         }
     }
-    out
 }
 
+compiled! {
+    /// Adds the rows of a table that a code selects.
+    fn add_query<F: Scalar>(table: &[F], code: &[u64], bits: usize, sums: &mut [F]) {
+        for (g, entry) in groups(code, bits).enumerate() {
+            add(sums, &table[(g * ENTRIES + entry) * sums.len()..][..sums.len()]);
+        }
+    }
+}
+
+/// `sum w v / sum w` for each query, `[N, width]`; zeros where the denominator is not above zero.
+/// `sum(i, sums)` adds the numerators and, in a last place, the denominator of query `i`.
+pub(crate) fn means<F: Scalar>(
+    queries: usize,
+    width: usize,
+    sum: impl Fn(usize, &mut [F]) + Sync,
+) -> Array2<F> {
+    let mut out = vec![F::zero(); queries * width];
+    out.par_chunks_mut((QUERIES * width).max(1)).enumerate().for_each(|(task, out)| {
+        let mut sums = vec![F::zero(); width + 1];
+        for (i, out) in out.chunks_exact_mut(width).enumerate() {
+            sums.fill(F::zero());
+            sum(task * QUERIES + i, &mut sums);
+            let denominator = sums[width];
+            if denominator > F::zero() {
+                let means = sums.iter().map(|&numerator| numerator / denominator);
+                out.iter_mut().zip(means).for_each(|(out, mean)| *out = mean);
+            }
+        }
+    });
+    match Array2::from_shape_vec((queries, width), out) {
+        Ok(out) => out,
+        Err(e) => unreachable!("a row for every query: {e}"),
+    }
+}
+
+#[inline(always)]
 fn add<F: Scalar>(to: &mut [F], row: &[F]) {
     to.iter_mut().zip(row).for_each(|(to, &value)| *to += value);
 }
 
 /// The values of the groups of a code.
+#[inline(always)]
 fn groups(code: &[u64], bits: usize) -> impl Iterator<Item = usize> {
     let start = (0..bits).step_by(GROUP);
     start.map(move |r| (code[r / 64] >> (r % 64)) as usize & (ENTRIES - 1))

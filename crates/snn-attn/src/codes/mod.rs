@@ -40,7 +40,7 @@ use snn_core::reference::Scalar;
 use snn_hash::BitCodes;
 
 pub(crate) use heaviest::heaviest;
-pub(crate) use linear::Sums;
+pub(crate) use linear::{Sums, means};
 pub(crate) use measure::{PerBit, ones};
 pub(crate) use scores::{Scores, Scratch};
 

@@ -7,7 +7,7 @@ use snn_hash::{Fusion, MultiCodes};
 
 use super::{
     heaviest::{heaviest, mean},
-    linear::{Sums, divided},
+    linear::{Sums, means},
     measure::PerBit,
 };
 
@@ -89,13 +89,18 @@ fn linear<F: Scalar>(
 ) -> Array2<F> {
     let scales = queries.scales().iter().zip(keys.scales());
     assert_eq!(scales.len(), shares.len(), "a weight for every scale");
-    let mut sums = Array2::zeros((queries.len(), values.ncols() + 1));
-    for (i, ((queries, keys), &share)) in scales.zip(shares).enumerate() {
-        let share = F::of(share);
-        // The 1 of the weight belongs to the first scale.
-        let constant = if i == 0 { F::one() } else { F::zero() };
-        let dot = PerBit { both: share, neither: share, differ: -share, constant };
-        sums += &Sums::new(keys, values).attend(queries, &dot);
-    }
-    divided(&sums)
+    let selected: Vec<_> = scales
+        .zip(shares)
+        .enumerate()
+        .map(|(i, ((queries, keys), &share))| {
+            let share = F::of(share);
+            // The 1 of the weight belongs to the first scale.
+            let constant = if i == 0 { F::one() } else { F::zero() };
+            let dot = PerBit { both: share, neither: share, differ: -share, constant };
+            (queries, Sums::new(keys, values).seen_by(&dot))
+        })
+        .collect();
+    means(queries.len(), values.ncols(), |i, sums| {
+        selected.iter().for_each(|(queries, selected)| selected.add(queries, i, sums));
+    })
 }

@@ -2,7 +2,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use snn_core::reference::Scalar;
 use snn_hash::BitCodes;
 
-use super::linear::divided;
+use super::linear::means;
 
 /// Attention by coincidence that is kept up to date while bits flip: an event costs one addition
 /// of a value for every query that it concerns, not a product of everything.
@@ -87,7 +87,9 @@ impl<F: Scalar> Running<F> {
 
     /// `sum_j w_ij v_j / sum_j w_ij` `[N, width]`; zeros for a query that coincides with no key.
     pub fn output(&self) -> Array2<F> {
-        divided(&self.sums)
+        means(self.queries.len(), self.values.ncols(), |i, sums| {
+            sums.iter_mut().zip(self.sums.row(i)).for_each(|(sum, &kept)| *sum = kept);
+        })
     }
 
     fn add(&mut self, i: usize, j: usize, sign: F) {

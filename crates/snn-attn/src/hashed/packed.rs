@@ -13,7 +13,7 @@ use super::{
     dense::{self, Late},
 };
 use crate::{
-    codes::{Bias, KernelHashAttention, PerBit, Scores, Scratch, Sums, heaviest, ones},
+    codes::{Bias, KernelHashAttention, PerBit, Scores, Scratch, Sums, heaviest, means, ones},
     heads,
 };
 
@@ -143,14 +143,21 @@ fn all(
     per_bit: &PerBit<f64>,
     shares: &[f64],
 ) -> Array2<f64> {
-    let scales = queries.iter().zip(keys);
-    let sums: Vec<Array2<f64>> =
-        scales.map(|(queries, keys)| Sums::new(keys, values).attend(queries, per_bit)).collect();
-    let width = values.ncols();
-    Array2::from_shape_fn((sums[0].nrows(), width), |(i, c)| {
-        let at = |c| dense::weigh(shares, sums.iter().map(|sums| sums[[i, c]]));
-        let denominator = at(width);
-        if denominator > 0.0 { at(c) / denominator } else { 0.0 }
+    let (n, width) = (queries[0].len(), values.ncols());
+    let selected: Vec<_> =
+        keys.iter().map(|keys| Sums::new(keys, values).seen_by(per_bit)).collect();
+    means(n, width, |i, all| {
+        let mut sums = Array2::zeros((shares.len(), width + 1));
+        for ((queries, selected), mut sums) in
+            queries.iter().zip(&selected).zip(sums.outer_iter_mut())
+        {
+            if let Some(sums) = sums.as_slice_mut() {
+                selected.add(queries, i, sums);
+            }
+        }
+        for (c, sum) in all.iter_mut().enumerate() {
+            *sum = dense::weigh(shares, sums.column(c).iter().copied());
+        }
     })
 }
 
