@@ -30,9 +30,13 @@ pub(super) struct Attention {
     sums: OnceLock<Integers>,
 }
 
+/// How sums `S` are selected from tables of `T`.
+type Select<S, T> = fn(Isa, &View<'_>, &[[T; 16]], &mut [[S; LANES]]);
+
 /// Whole numbers, `[blocks][heads][T][d][64]`, in as many bits as they need.
 #[derive(Debug)]
 pub(super) enum Integers {
+    Bytes(Vec<[u8; LANES]>),
     Short(Vec<[u16; LANES]>),
     Long(Vec<[i32; LANES]>),
 }
@@ -76,12 +80,10 @@ impl Attention {
     pub(super) fn fire(&self, neuron: &Counted) -> Spikes {
         let geometry = self.geometry();
         let rows = geometry.steps * self.width();
-        let tables = self.key_values(|counts, tables| {
-            kernel::subsets(self.isa, counts, tables);
-        });
+        let tables = self.tables(&self.key_values(), |count| count);
         let init = || vec![[0u8; LANES]; rows];
         let fill = |sums: &mut Vec<_>, unit, out: &mut [_]| {
-            self.select(unit, &tables, sums);
+            self.select(unit, &tables, kernel::select, sums);
             kernel::fire_counted(self.isa, neuron, sums, out);
         };
         let units = geometry.blocks() * self.heads;
@@ -89,38 +91,64 @@ impl Attention {
         Spikes { geometry: geometry.clone(), nibbles: nibbles.into_flattened().into() }
     }
 
-    /// The sums, worked out once.
+    /// The sums, worked out once, in no more bits than they need.
     fn sums(&self) -> &Integers {
         self.sums.get_or_init(|| {
-            let (isa, width) = (self.isa, self.width());
-            let (units, rows) =
-                (self.geometry().blocks() * self.heads, self.geometry().steps * width);
-            let most = width * tokens(self.geometry());
-            if most <= usize::from(u16::MAX) {
-                let tables = self.key_values(|counts, tables| {
-                    kernel::subsets(isa, counts, tables);
-                });
-                let fill = |(): &mut (), unit, out: &mut [_]| self.select(unit, &tables, out);
-                return Integers::Short(collect(units, rows, [0; LANES], || (), fill));
-            }
-            let digits = [0, 8].map(|shift| {
-                self.key_values(|counts, tables| {
-                    let digit: Vec<u16> = counts.iter().map(|n| n >> shift & 255).collect();
-                    kernel::subsets(isa, &digit, tables);
-                })
-            });
-            let init = || [0, 1].map(|_| vec![[0u16; LANES]; rows]);
-            let fill = |sums: &mut [Vec<[u16; LANES]>; 2], unit, out: &mut [[i32; LANES]]| {
-                for (sums, tables) in sums.iter_mut().zip(&digits) {
-                    self.select(unit, tables, sums);
-                }
-                let [low, high] = sums;
-                for (out, (low, high)) in out.iter_mut().zip(low.iter().zip(high)) {
-                    *out = std::array::from_fn(|i| i32::from(low[i]) + (i32::from(high[i]) << 8));
-                }
+            let counts = self.key_values();
+            // No sum of a channel exceeds that of all its counts, no entry four times the greatest.
+            let width = self.width();
+            let of_channel = |counts: &[u16]| counts.iter().map(|&n| u32::from(n)).sum::<u32>();
+            let of_head = |counts: &Vec<u16>| {
+                let sum = counts.chunks_exact(width).map(of_channel).max().unwrap_or(0);
+                [sum, GROUP as u32 * u32::from(counts.iter().copied().max().unwrap_or(0))]
             };
-            Integers::Long(collect(units, rows, [0; LANES], init, fill))
+            let greater = |a: [u32; 2], b: [u32; 2]| [a[0].max(b[0]), a[1].max(b[1])];
+            let [sum, entry] = counts.par_iter().map(of_head).reduce(|| [0; 2], greater);
+            let byte = u32::from(u8::MAX);
+            if sum <= byte {
+                Integers::Bytes(self.selected(&self.tables(&counts, |n| n), kernel::select))
+            } else if sum <= u16::MAX.into() && entry <= byte {
+                Integers::Short(self.selected(&self.tables(&counts, |n| n), kernel::select_wide))
+            } else if sum <= u16::MAX.into() {
+                let tables = self.tables::<u16>(&counts, |n| n);
+                Integers::Short(self.selected(&tables, kernel::select))
+            } else {
+                // Digit by digit.
+                let digits = [0, 8].map(|shift| self.tables::<u16>(&counts, |n| n >> shift & 255));
+                let init = || [0, 1].map(|_| vec![[0u16; LANES]; self.rows()]);
+                let fill = |sums: &mut [Vec<[u16; LANES]>; 2], unit, out: &mut [[i32; LANES]]| {
+                    for (sums, tables) in sums.iter_mut().zip(&digits) {
+                        self.select(unit, tables, kernel::select, sums);
+                    }
+                    let [low, high] = sums;
+                    for (out, (low, high)) in out.iter_mut().zip(low.iter().zip(high)) {
+                        *out =
+                            std::array::from_fn(|i| i32::from(low[i]) + (i32::from(high[i]) << 8));
+                    }
+                };
+                Integers::Long(collect(self.units(), self.rows(), [0; LANES], init, fill))
+            }
         })
+    }
+
+    /// Blocks and heads.
+    fn units(&self) -> usize {
+        self.geometry().blocks() * self.heads
+    }
+
+    /// Steps and channels of a unit.
+    fn rows(&self) -> usize {
+        self.geometry().steps * self.width()
+    }
+
+    /// The sums of all units.
+    fn selected<S: Sum, T: Sync>(
+        &self,
+        tables: &[Vec<[T; 16]>],
+        select: Select<S, T>,
+    ) -> Vec<[S; LANES]> {
+        let fill = |(): &mut (), unit, out: &mut [_]| self.select(unit, tables, select, out);
+        collect(self.units(), self.rows(), [S::default(); LANES], || (), fill)
     }
 
     /// Puts the sums in memory.
@@ -136,6 +164,7 @@ impl Attention {
         (0..steps).map(move |t| {
             let start = ((block * self.heads + head) * steps + t) * width + first;
             std::array::from_fn(|n| match sums {
+                Integers::Bytes(sums) => sums[start + n].map(i32::from),
                 Integers::Short(sums) => sums[start + n].map(i32::from),
                 Integers::Long(sums) => sums[start + n],
             })
@@ -144,7 +173,13 @@ impl Attention {
 
     /// The sums of a unit, a block and head: `[T][d][64]`; `tables` are made of its
     /// [`key_values`](Self::key_values).
-    fn select<S: Sum>(&self, unit: usize, tables: &[Vec<[S; 16]>], sums: &mut [[S; LANES]]) {
+    fn select<S: Sum, T>(
+        &self,
+        unit: usize,
+        tables: &[Vec<[T; 16]>],
+        select: Select<S, T>,
+        sums: &mut [[S; LANES]],
+    ) {
         let q = &self.qkv[0];
         let (width, tokens) = (self.width(), tokens(&q.geometry));
         let (block, head) = (unit / self.heads, unit % self.heads);
@@ -152,7 +187,7 @@ impl Attention {
         for (sample, lanes) in of_samples(block, q.geometry.rows, tokens) {
             let tables = tables[sample * self.heads + head].chunks_exact(width * width / GROUP);
             for ((t, sums), tables) in sums.chunks_exact_mut(width).enumerate().zip(tables) {
-                kernel::select(self.isa, &self.view(q, t, (block, head), &lanes), tables, sums);
+                select(self.isa, &self.view(q, t, (block, head), &lanes), tables, sums);
             }
         }
     }
@@ -173,17 +208,16 @@ impl Attention {
         View { tiles, stride, there }
     }
 
-    /// What `make` appends for each step from `V^T K`, `[d][d]`; `[samples][heads]` of
-    /// these.
-    fn key_values<W: Send>(&self, make: impl Fn(&[u16], &mut Vec<W>) + Sync) -> Vec<Vec<W>> {
+    /// `V^T K` of each step, `[d][d]`; `[samples][heads]` of these.
+    fn key_values(&self) -> Vec<Vec<u16>> {
         let [_, k, v] = &self.qkv;
         let (tokens, width) = (tokens(self.geometry()), self.width());
         let of_head = |i: usize| {
             let (sample, head) = (i / self.heads, i % self.heads);
             let rows = sample * tokens..(sample + 1) * tokens;
             let (mut of_k, mut of_v) = (Vec::new(), Vec::new());
-            let (mut counts, mut made) = (vec![0; width * width], Vec::new());
-            for t in 0..self.geometry().steps {
+            let mut counts = vec![0; self.geometry().steps * width * width];
+            for (t, counts) in counts.chunks_exact_mut(width * width).enumerate() {
                 for (x, words) in [(k, &mut of_k), (v, &mut of_v)] {
                     words.clear();
                     for block in rows.start / LANES..rows.end.div_ceil(LANES) {
@@ -191,12 +225,26 @@ impl Attention {
                         kernel::channel_words(self.isa, &view, words);
                     }
                 }
-                kernel::overlaps(self.isa, &of_v, &of_k, width, &mut counts);
-                make(&counts, &mut made);
+                kernel::overlaps(self.isa, &of_v, &of_k, width, counts);
             }
-            made
+            counts
         };
         (0..self.geometry().shape[1] * self.heads).into_par_iter().map(of_head).collect()
+    }
+
+    /// Tables of what `digit` makes of the counts of each head.
+    fn tables<T: Sum>(
+        &self,
+        counts: &[Vec<u16>],
+        digit: impl Fn(u16) -> u16 + Sync,
+    ) -> Vec<Vec<[T; 16]>> {
+        let of_head = |counts: &Vec<u16>| {
+            let digits: Vec<u16> = counts.iter().map(|&n| digit(n)).collect();
+            let mut tables = Vec::with_capacity(counts.len() / GROUP);
+            kernel::subsets(self.isa, &digits, &mut tables);
+            tables
+        };
+        counts.par_iter().map(of_head).collect()
     }
 
     /// Every number, exactly.
@@ -211,6 +259,7 @@ impl Attention {
                     let unit = row / LANES * self.heads + c / width;
                     let place = (unit * steps + t) * width + c % width;
                     let sum = match sums {
+                        Integers::Bytes(sums) => i32::from(sums[place][row % LANES]),
                         Integers::Short(sums) => i32::from(sums[place][row % LANES]),
                         Integers::Long(sums) => sums[place][row % LANES],
                     };

@@ -147,6 +147,41 @@ pub(in crate::packed) fn select<S: Sum>(
     S::select(isa, view, tables, sums);
 }
 
+/// As [`select`], from tables of bytes to sums of words, which must not overflow.
+///
+/// # Panics
+/// If the lengths do not fit each other.
+#[allow(unsafe_code)]
+pub(in crate::packed) fn select_wide(
+    isa: Isa,
+    view: &View<'_>,
+    tables: &[[u8; 16]],
+    sums: &mut [[u16; LANES]],
+) {
+    let (tiles, rest) = sums.as_chunks_mut::<TILE>();
+    let groups = view.groups().len();
+    assert!(rest.is_empty() && tiles.len() * groups * TILE == tables.len());
+    match isa.level() {
+        Level::Portable => {
+            for (sums, tables) in sums.iter_mut().zip(tables.chunks_exact(groups.max(1))) {
+                for (nibbles, table) in view.groups().zip(tables) {
+                    for (i, (sum, nibble)) in sums.iter_mut().zip(nibbles).enumerate() {
+                        let nibble = if view.there >> i & 1 == 1 { nibble & 15 } else { 0 };
+                        *sum += u16::from(table[usize::from(nibble)]);
+                    }
+                }
+            }
+        }
+        // SAFETY: only `Isa::all` makes this value, after detecting AVX2; lengths were checked.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { x86::wide_avx2(view, tables, tiles) },
+        // SAFETY: only `Isa::all` makes this value, after detecting AVX-512 BW; lengths were
+        // checked.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { x86::wide_avx512(view, tables, tiles) },
+    }
+}
+
 /// The obvious form.
 fn plain<S: Sum>(view: &View<'_>, tables: &[[S; 16]], sums: &mut [[[S; LANES]; TILE]]) {
     let of_tile = (view.groups().len() * TILE).max(1);
@@ -305,6 +340,109 @@ mod x86 {
         }
     }
 
+    /// Bytes are added up two in a word, and the upper ones apart: what is left are the lower.
+    ///
+    /// # Safety
+    /// As for [`bytes_avx512`].
+    #[target_feature(enable = "avx512f,avx512bw")]
+    // SAFETY: callers keep what is said under `# Safety`.
+    pub(super) unsafe fn wide_avx512(
+        view: &View<'_>,
+        tables: &[[u8; 16]],
+        sums: &mut [[[u16; LANES]; TILE]],
+    ) {
+        let groups = view.groups().len();
+        let first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+        let second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+        for (sums, tables) in sums.iter_mut().zip(tables.chunks_exact((TILE * groups).max(1))) {
+            let mut both = [_mm512_setzero_si512(); TILE];
+            let mut upper = both;
+            for (g, nibbles) in view.groups().enumerate() {
+                // SAFETY: 64 bytes.
+                let nibbles =
+                    unsafe { _mm512_maskz_loadu_epi8(view.there, nibbles.as_ptr().cast()) };
+                for n in 0..TILE {
+                    // SAFETY: the table of this channel and group.
+                    let entries = unsafe {
+                        let table = tables.as_ptr().add(n * groups + g);
+                        _mm512_broadcast_i32x4(_mm_loadu_si128(table.cast()))
+                    };
+                    let entries = _mm512_shuffle_epi8(entries, nibbles);
+                    both[n] = _mm512_add_epi16(both[n], entries);
+                    upper[n] = _mm512_add_epi16(upper[n], _mm512_srli_epi16(entries, 8));
+                }
+            }
+            for (n, sums) in sums.iter_mut().enumerate() {
+                let lower = _mm512_sub_epi16(both[n], _mm512_slli_epi16(upper[n], 8));
+                let near = _mm512_unpacklo_epi16(lower, upper[n]);
+                let far = _mm512_unpackhi_epi16(lower, upper[n]);
+                for (half, order) in [first, second].into_iter().enumerate() {
+                    let more = _mm512_permutex2var_epi64(near, order, far);
+                    // SAFETY: 32 numbers.
+                    unsafe {
+                        let sums = sums.as_mut_ptr().add(32 * half);
+                        let all = _mm512_add_epi16(_mm512_loadu_si512(sums.cast()), more);
+                        _mm512_storeu_si512(sums.cast(), all);
+                    }
+                }
+            }
+        }
+    }
+
+    /// As [`wide_avx512`], 32 rows at a time.
+    ///
+    /// # Safety
+    /// The CPU has AVX2; lengths as for [`bytes_avx512`].
+    #[target_feature(enable = "avx2")]
+    // SAFETY: callers keep what is said under `# Safety`.
+    pub(super) unsafe fn wide_avx2(
+        view: &View<'_>,
+        tables: &[[u8; 16]],
+        sums: &mut [[[u16; LANES]; TILE]],
+    ) {
+        let groups = view.groups().len();
+        for half in [0, 32] {
+            let there = mask((view.there >> half) as u32);
+            let tables = tables.chunks_exact((TILE * groups).max(1));
+            for (sums, tables) in sums.iter_mut().zip(tables) {
+                let mut both = [_mm256_setzero_si256(); TILE];
+                let mut upper = both;
+                for (g, nibbles) in view.groups().enumerate() {
+                    // SAFETY: 32 bytes.
+                    let nibbles = unsafe { _mm256_loadu_si256(nibbles.as_ptr().add(half).cast()) };
+                    let nibbles = _mm256_and_si256(nibbles, there);
+                    for n in 0..TILE {
+                        // SAFETY: the table of this channel and group.
+                        let entries = unsafe {
+                            let table = tables.as_ptr().add(n * groups + g);
+                            _mm256_broadcastsi128_si256(_mm_loadu_si128(table.cast()))
+                        };
+                        let entries = _mm256_shuffle_epi8(entries, nibbles);
+                        both[n] = _mm256_add_epi16(both[n], entries);
+                        upper[n] = _mm256_add_epi16(upper[n], _mm256_srli_epi16(entries, 8));
+                    }
+                }
+                for (n, sums) in sums.iter_mut().enumerate() {
+                    let lower = _mm256_sub_epi16(both[n], _mm256_slli_epi16(upper[n], 8));
+                    let near = _mm256_unpacklo_epi16(lower, upper[n]);
+                    let far = _mm256_unpackhi_epi16(lower, upper[n]);
+                    let quarters = [
+                        _mm256_permute2x128_si256(near, far, 0x20),
+                        _mm256_permute2x128_si256(near, far, 0x31),
+                    ];
+                    for (quarter, more) in quarters.into_iter().enumerate() {
+                        // SAFETY: 16 numbers.
+                        unsafe {
+                            let sums = sums.as_mut_ptr().add(half + 16 * quarter);
+                            let all = _mm256_add_epi16(_mm256_loadu_si256(sums.cast()), more);
+                            _mm256_storeu_si256(sums.cast(), all);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// All ones in the bytes of the lanes that are there.
     #[target_feature(enable = "avx2")]
     fn mask(there: u32) -> __m256i {
@@ -455,7 +593,21 @@ mod tests {
             let byte = |sum: u32| (sum + u32::from(before)).min(255) as u8;
             every_isa(&view, &counts, before, byte);
             // Sixteen counts and what was there before stay inside a word.
-            every_isa(&view, &counts, u16::from(before), |sum| sum as u16 + u16::from(before));
+            let word = |sum: u32| sum as u16 + u16::from(before);
+            every_isa(&view, &counts, u16::from(before), word);
+            // Small counts, whose subsets fit bytes.
+            let counts: Vec<u16> = counts.into_iter().map(|count| count % 64).collect();
+            let mut expected = vec![[u16::from(before); LANES]; nibbles.len() / stride / LANES * GROUP];
+            let mut tables: Vec<[u16; 16]> = Vec::new();
+            subsets(Isa::all()[0], &counts, &mut tables);
+            select(Isa::all()[0], &view, &tables, &mut expected);
+            for isa in Isa::all() {
+                let mut tables = Vec::new();
+                subsets(isa, &counts, &mut tables);
+                let mut found = vec![[u16::from(before); LANES]; expected.len()];
+                select_wide(isa, &view, &tables, &mut found);
+                prop_assert_eq!(&found, &expected, "{}", isa.name());
+            }
         }
     }
 }
