@@ -33,12 +33,12 @@ pub(super) struct Attention {
 /// How sums `S` are selected from tables of `T`.
 type Select<S, T> = fn(Isa, &View<'_>, &[[T; 16]], &mut [[S; LANES]]);
 
-/// Whole numbers, `[blocks][heads][T][d][64]`, in as many bits as they need.
+/// Whole numbers, `[blocks][heads]` of `[T][d][64]`, in as many bits as they need.
 #[derive(Debug)]
 pub(super) enum Integers {
-    Bytes(Vec<[u8; LANES]>),
-    Short(Vec<[u16; LANES]>),
-    Long(Vec<[i32; LANES]>),
+    Bytes(Vec<Vec<[u8; LANES]>>),
+    Short(Vec<Vec<[u16; LANES]>>),
+    Long(Vec<Vec<[i32; LANES]>>),
 }
 
 /// Whether an [`Attention`] can be of these: equal shapes, heads of whole groups and not
@@ -79,15 +79,14 @@ impl Attention {
     /// The spikes of neurons on the sums, from rest.
     pub(super) fn fire(&self, neuron: &Counted) -> Spikes {
         let geometry = self.geometry();
-        let rows = geometry.steps * self.width();
         let tables = self.tables(&self.key_values(), |count| count);
-        let init = || vec![[0u8; LANES]; rows];
-        let fill = |sums: &mut Vec<_>, unit, out: &mut [_]| {
+        let fill = |sums: &mut Vec<[u8; LANES]>, unit, out: &mut [_]| {
+            sums.fill([0; LANES]);
             self.select(unit, &tables, kernel::select, sums);
             kernel::fire_counted(self.isa, neuron, sums, out);
         };
-        let units = geometry.blocks() * self.heads;
-        let nibbles = collect(units, rows / TILE, [0; LANES], init, fill);
+        let groups = geometry.steps * self.width() / TILE;
+        let nibbles = collect(self.units(), groups, [0; LANES], || self.silence(), fill);
         Spikes { geometry: geometry.clone(), nibbles: nibbles.into_flattened().into() }
     }
 
@@ -115,18 +114,19 @@ impl Attention {
             } else {
                 // Digit by digit.
                 let digits = [0, 8].map(|shift| self.tables::<u16>(&counts, |n| n >> shift & 255));
-                let init = || [0, 1].map(|_| vec![[0u16; LANES]; self.rows()]);
-                let fill = |sums: &mut [Vec<[u16; LANES]>; 2], unit, out: &mut [[i32; LANES]]| {
-                    for (sums, tables) in sums.iter_mut().zip(&digits) {
-                        self.select(unit, tables, kernel::select, sums);
-                    }
-                    let [low, high] = sums;
-                    for (out, (low, high)) in out.iter_mut().zip(low.iter().zip(high)) {
-                        *out =
-                            std::array::from_fn(|i| i32::from(low[i]) + (i32::from(high[i]) << 8));
-                    }
+                let long = |unit| {
+                    let [low, high] = digits.each_ref().map(|tables| {
+                        let mut sums = self.silence();
+                        self.select(unit, tables, kernel::select, &mut sums);
+                        sums
+                    });
+                    let digits = low.iter().zip(&high);
+                    let sum = |(low, high): (&[u16; LANES], &[u16; LANES])| {
+                        std::array::from_fn(|i| i32::from(low[i]) + (i32::from(high[i]) << 8))
+                    };
+                    digits.map(sum).collect()
                 };
-                Integers::Long(collect(self.units(), self.rows(), [0; LANES], init, fill))
+                Integers::Long((0..self.units()).into_par_iter().map(long).collect())
             }
         })
     }
@@ -136,9 +136,9 @@ impl Attention {
         self.geometry().blocks() * self.heads
     }
 
-    /// Steps and channels of a unit.
-    fn rows(&self) -> usize {
-        self.geometry().steps * self.width()
+    /// The sums of a unit before anything is added.
+    fn silence<S: Sum>(&self) -> Vec<[S; LANES]> {
+        vec![[S::default(); LANES]; self.geometry().steps * self.width()]
     }
 
     /// The sums of all units.
@@ -146,9 +146,13 @@ impl Attention {
         &self,
         tables: &[Vec<[T; 16]>],
         select: Select<S, T>,
-    ) -> Vec<[S; LANES]> {
-        let fill = |(): &mut (), unit, out: &mut [_]| self.select(unit, tables, select, out);
-        collect(self.units(), self.rows(), [S::default(); LANES], || (), fill)
+    ) -> Vec<Vec<[S; LANES]>> {
+        let of_unit = |unit| {
+            let mut sums = self.silence();
+            self.select(unit, tables, select, &mut sums);
+            sums
+        };
+        (0..self.units()).into_par_iter().map(of_unit).collect()
     }
 
     /// Puts the sums in memory.
@@ -162,11 +166,11 @@ impl Attention {
         let (head, first) = (tile * TILE / width, tile * TILE % width);
         let sums = self.sums();
         (0..steps).map(move |t| {
-            let start = ((block * self.heads + head) * steps + t) * width + first;
+            let (unit, start) = (block * self.heads + head, t * width + first);
             std::array::from_fn(|n| match sums {
-                Integers::Bytes(sums) => sums[start + n].map(i32::from),
-                Integers::Short(sums) => sums[start + n].map(i32::from),
-                Integers::Long(sums) => sums[start + n],
+                Integers::Bytes(sums) => sums[unit][start + n].map(i32::from),
+                Integers::Short(sums) => sums[unit][start + n].map(i32::from),
+                Integers::Long(sums) => sums[unit][start + n],
             })
         })
     }
@@ -183,7 +187,6 @@ impl Attention {
         let q = &self.qkv[0];
         let (width, tokens) = (self.width(), tokens(&q.geometry));
         let (block, head) = (unit / self.heads, unit % self.heads);
-        sums.fill([S::default(); LANES]);
         for (sample, lanes) in of_samples(block, q.geometry.rows, tokens) {
             let tables = tables[sample * self.heads + head].chunks_exact(width * width / GROUP);
             for ((t, sums), tables) in sums.chunks_exact_mut(width).enumerate().zip(tables) {
@@ -257,11 +260,11 @@ impl Attention {
             for row in 0..geometry.rows {
                 for c in 0..channels {
                     let unit = row / LANES * self.heads + c / width;
-                    let place = (unit * steps + t) * width + c % width;
+                    let place = t * width + c % width;
                     let sum = match sums {
-                        Integers::Bytes(sums) => i32::from(sums[place][row % LANES]),
-                        Integers::Short(sums) => i32::from(sums[place][row % LANES]),
-                        Integers::Long(sums) => sums[place][row % LANES],
+                        Integers::Bytes(sums) => i32::from(sums[unit][place][row % LANES]),
+                        Integers::Short(sums) => i32::from(sums[unit][place][row % LANES]),
+                        Integers::Long(sums) => sums[unit][place][row % LANES],
                     };
                     exact.push(f64::from(sum) * self.scale);
                 }
