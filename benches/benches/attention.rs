@@ -15,7 +15,7 @@ fn ssa(c: &mut Criterion) {
     let mut group = c.benchmark_group("ssa");
     group.sample_size(10);
     for tokens in [64, 196, 1024] {
-        let qkv = qkv(tokens).unwrap();
+        let qkv = qkv(tokens, WIDTH).unwrap();
         for (neuron, what) in [(false, "numbers"), (true, "spikes")] {
             let mut attention = Attention::new(qkv.each_ref(), HEADS, neuron);
             assert_eq!(attention.answer(), attended(&qkv, neuron), "{what} of the reference");
@@ -35,7 +35,7 @@ fn windows(c: &mut Criterion) {
     let packed = Packed::default();
     for side in [8, 16, 32] {
         let grid = [STEPS, SAMPLES, side, side, HEADS * WIDTH];
-        let dense = qkv(side * side)
+        let dense = qkv(side * side, WIDTH)
             .unwrap()
             .map(|x| x.into_shape_with_order(&grid[..]).unwrap().mapv(u32::from));
         let [q, k, v] = dense.each_ref().map(|x| packed.counts(x));
@@ -57,7 +57,7 @@ fn temporal_fusion(c: &mut Criterion) {
     group.sample_size(10);
     let packed = Packed::default();
     for tokens in [64, 196, 1024] {
-        let dense = qkv(tokens).unwrap().map(|x| x.mapv(u32::from));
+        let dense = qkv(tokens, WIDTH).unwrap().map(|x| x.mapv(u32::from));
         let [q, k, v] = dense.each_ref().map(|x| packed.counts(x));
         let run = || {
             let gate = |past: &Real, _: &Real| past.clone();

@@ -53,14 +53,14 @@ pub fn fired(currents: &ArrayD<f32>) -> Vec<f32> {
     spikes.into_iter().map(f32::from).collect()
 }
 
-/// Queries, keys and values, `[T, B, N, C]`, for so many tokens.
+/// Queries, keys and values, `[T, B, N, C]`, for so many tokens and channels of a head.
 ///
 /// # Errors
 /// Never: the distribution is a constant.
-pub fn qkv(tokens: usize) -> Result<[tensor::Spikes; 3]> {
+pub fn qkv(tokens: usize, width: usize) -> Result<[tensor::Spikes; 3]> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let bernoulli = Bernoulli::new(RATE)?;
-    let shape = [STEPS, SAMPLES, tokens, HEADS * WIDTH];
+    let shape = [STEPS, SAMPLES, tokens, HEADS * width];
     Ok(std::array::from_fn(|_| {
         ArrayD::from_shape_simple_fn(IxDyn(&shape), || bernoulli.sample(&mut rng))
     }))

@@ -84,6 +84,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // As `rivals/serve.py` does for the others.
+    snn_core::memory::keep_freed();
     let cli = Cli::parse();
     let done = match cli.command {
         None => compare(&cli.options),

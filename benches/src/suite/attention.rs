@@ -4,13 +4,17 @@
 use anyhow::Result;
 
 use super::{Hall, Rival, equal};
-use crate::inputs::{HEADS, RATE, SAMPLES, STEPS, WIDTH, attended, qkv};
+use crate::inputs::{HEADS, RATE, SAMPLES, STEPS, attended, qkv};
 
 const RIVALS: [Rival; 3] = [Rival::Torch, Rival::TorchCompile, Rival::Spikingjelly];
 
 pub(super) fn run(hall: &mut Hall<'_>) -> Result<()> {
-    for tokens in [196, 1024] {
-        let qkv = qkv(tokens)?;
+    let sizes: &[(usize, usize)] = match hall.options.quick {
+        true => &[(196, 32)],
+        false => &[(64, 32), (196, 32), (1024, 32), (4096, 32), (196, 64), (1024, 64)],
+    };
+    for &(tokens, width) in sizes {
+        let qkv = qkv(tokens, width)?;
         let [q, k, v] = qkv.each_ref().map(|x| x.mapv(f32::from));
         let case = hall.write([("q", q), ("k", k), ("v", v)])?.display().to_string();
         for neuron in [false, true] {
@@ -35,7 +39,7 @@ pub(super) fn run(hall: &mut Hall<'_>) -> Result<()> {
                 }
                 hall.hold(
                     format!(
-                        "{what}, {}x{HEADS} heads of {WIDTH} channels, {tokens} tokens, \
+                        "{what}, {}x{HEADS} heads of {width} channels, {tokens} tokens, \
                          {threads} threads",
                         STEPS * SAMPLES
                     ),

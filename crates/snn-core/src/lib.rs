@@ -36,6 +36,7 @@ pub mod files;
 pub mod laws;
 pub mod layer;
 pub mod map;
+pub mod memory;
 pub mod neuron;
 pub mod outline;
 pub mod packed;

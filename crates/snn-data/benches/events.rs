@@ -15,6 +15,7 @@ use snn_data::events::{
 use std::{
     fmt::Display,
     hint::black_box,
+    io::Read,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -104,6 +105,15 @@ fn stream(path: &Path, batch: &mut Vec<Event>, mut see: impl FnMut(&[Event])) {
     }
 }
 
+/// Reads the bytes of a file and does nothing with them: what no reader can beat.
+fn copy(path: &Path, buffer: &mut Vec<u8>) {
+    let mut file = good(path.display(), std::fs::File::open(path));
+    buffer.resize(256 << 10, 0);
+    while good(path.display(), file.read(buffer)) > 0 {
+        black_box(&buffer);
+    }
+}
+
 /// Keeps the compiler from leaving out what nobody looks at.
 fn seen(events: &[Event]) {
     black_box(events);
@@ -186,7 +196,7 @@ fn framing(c: &mut Criterion) {
 /// Answers each line of the input, `read PATH` or `frames RULE`, with times in seconds.
 fn beside() {
     let events = events();
-    let mut kept = Vec::new();
+    let (mut kept, mut buffer) = (Vec::new(), Vec::new());
     let timed = |work: &mut dyn FnMut()| {
         let start = Instant::now();
         work();
@@ -221,7 +231,8 @@ fn beside() {
                 let batches = timed(&mut || {
                     stream(path, &mut kept, seen);
                 });
-                println!("{new} {used} {batches}");
+                let bytes = timed(&mut || copy(path, &mut buffer));
+                println!("{new} {used} {batches} {bytes}");
             }
             "frames" => {
                 let known = SLICINGS.into_iter().find(|(name, _)| *name == rest);
