@@ -59,35 +59,38 @@ impl Scores {
         isa: Isa,
         scales: impl IntoIterator<Item = (&'a BitCodes, PerBit<f64>, f64)>,
     ) -> Self {
-        let scales: Vec<_> = scales
-            .into_iter()
-            .map(|(keys, per_bit, share)| {
-                let PerBit { both, neither, differ, .. } = per_bit;
-                (keys, share * (both + neither - 2.0 * differ), share * (differ - neither))
-            })
-            .collect();
+        let scales: Vec<_> = scales.into_iter().collect();
         let keys = scales.first().map_or(0, |(keys, ..)| keys.len());
         let blocks = keys.div_ceil(LANES);
-        let span = |(keys, alpha, beta): &(&BitCodes, f64, f64)| {
-            keys.bits() as f64 * (alpha.abs() + beta.abs())
+        let factors = |per_bit: &PerBit<f64>, share: f64| {
+            let PerBit { both, neither, differ, .. } = per_bit;
+            [share * (both + neither - 2.0 * differ), share * (differ - neither)]
+        };
+        let bits = scales.iter().map(|(keys, ..)| keys.bits()).sum::<usize>();
+        let span = |(keys, per_bit, share): &(&BitCodes, PerBit<f64>, f64)| {
+            keys.bits() as f64 * factors(per_bit, *share).map(f64::abs).iter().sum::<f64>()
         };
         let span = scales.iter().map(span).sum::<f64>();
         let whole = |unit: &f64| {
-            let mut parts = scales.iter().flat_map(|(_, alpha, beta)| [alpha * unit, beta * unit]);
-            parts.all(|part| part.fract() == 0.0)
+            let parts =
+                scales.iter().flat_map(|(_, PerBit { both, neither, differ, .. }, share)| {
+                    [1.0, *both, *neither, *differ].map(|part| share * part * unit)
+                });
+            parts.into_iter().all(|part| part.fract() == 0.0)
         };
-        // Powers of two: then scores are weights, without rounding.
+        // Powers of two: then weights and scores are exact, and equal if one of them is.
         let mut units = (0..14).map(|i| f64::from(1 << i)).take_while(|unit| unit * span <= RANGE);
-        let (unit, error) = match units.find(whole) {
-            Some(unit) => (unit, 0.0),
-            // Half for each bit in common, and for the offset.
+        let (unit, slack) = match units.find(whole) {
+            Some(unit) => (unit, 0),
             None => {
-                let bits = scales.iter().map(|(keys, ..)| keys.bits()).sum::<usize>();
-                (RANGE / span.max(f64::MIN_POSITIVE), 0.5 * (bits + 1) as f64)
+                // Rounded by half for each bit in common, and by half for the offset; both ways.
+                let slack = (bits + 2).min(i16::MAX as usize);
+                (RANGE / span.max(f64::MIN_POSITIVE), slack as i16)
             }
         };
         let mut offsets = vec![0.0; keys];
-        for (keys, _, beta) in &scales {
+        for (keys, per_bit, share) in &scales {
+            let [_, beta] = factors(per_bit, *share);
             for (offset, key) in offsets.iter_mut().zip(keys.iter()) {
                 let ones: u32 = key.iter().map(|word| word.count_ones()).sum();
                 *offset += unit * beta * f64::from(ones);
@@ -96,12 +99,11 @@ impl Scores {
         let there = offsets.into_iter().map(|offset| offset.round() as i16);
         let mut offsets = vec![NONE; blocks * LANES];
         offsets.iter_mut().zip(there).for_each(|(to, offset)| *to = offset);
-        let scales = scales.into_iter().map(|(keys, alpha, _)| Scale {
-            factor: (unit * alpha).round() as i16,
+        let scales = scales.into_iter().map(|(keys, per_bit, share)| Scale {
+            factor: (unit * factors(&per_bit, share)[0]).round() as i16,
             groups: keys.bits().div_ceil(QUAD),
             planes: kernel::planes(keys),
         });
-        let slack = if error == 0.0 { 0 } else { (2.0 * error).ceil().min(RANGE) as i16 + 1 };
         Self { isa, keys, scales: scales.collect(), offsets, unit, slack }
     }
 
