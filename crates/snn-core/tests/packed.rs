@@ -7,7 +7,7 @@ use snn_core::{
     Window,
     laws::{self, CHANNELS, Layer},
     neuron,
-    packed::{Isa, Precision},
+    packed::{Isa, Precision, Spikes},
 };
 
 type Oracle = Reference<f64>;
@@ -88,6 +88,29 @@ proptest! {
         let swapped = tensor.permute(&[0, 1, 3, 2]);
         let expected = counts.permuted_axes(vec![0, 1, 3, 2]).mapv(f64::from);
         prop_assert_eq!(packed.read(swapped.input()), expected);
+    }
+
+    #[test]
+    fn heads_become_words_and_back(
+        (t, b, n) in (1usize..4, 1usize..3, 1usize..140), heads in 1usize..5,
+        width in prop::sample::select(&CHANNELS[..]), seed: u64,
+    ) {
+        let map = Map::Linear { inputs: heads * width, outputs: 1 };
+        let shape = vec![t, b, n, heads * width];
+        let spikes =
+            Layer { map, shape: shape.clone(), percent: 30, neuron: Neuron::lif(2.0), seed }.spikes();
+        let tensor = Spikes::pack(&spikes);
+        let words = tensor.words(heads);
+        let each = width.div_ceil(64);
+        prop_assert_eq!(words.len(), t * b * heads * n * each);
+        for (i, &word) in words.iter().enumerate() {
+            let (code, first) = (i / each, i % each * 64);
+            let (frame, head, token) = (code / n / heads, code / n % heads, code % n);
+            let bit = |c: usize| c < width && spikes[[frame / b, frame % b, token, head * width + c]];
+            let expected = (0..64).fold(0, |word, c| word | u64::from(bit(first + c)) << c);
+            prop_assert_eq!(word, expected, "word {}", i);
+        }
+        prop_assert_eq!(Spikes::from_words(&shape, heads, &words).unpack(), spikes);
     }
 
     #[test]
