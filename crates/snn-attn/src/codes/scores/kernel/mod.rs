@@ -174,14 +174,20 @@ pub(super) fn share(isa: Isa, scale: &Scale, query: &[Quad], counts: &mut [[u8; 
 }
 
 compiled! {
-    /// The first place that holds `count`.
-    pub(super) fn first(counts: &[[u8; LANES]], count: u8) -> Option<usize> {
-        // Whether a block holds it is seen without looking for the place.
-        let holds =
-            |block: &[u8; LANES]| block.iter().fold(false, |found, &c| found | (c == count));
-        let block = counts.iter().position(holds)?;
-        let lane = counts[block].iter().position(|&c| c == count)?;
-        Some(block * LANES + lane)
+    /// The first place that holds `greatest`, which no count exceeds.
+    pub(super) fn first(counts: &[[u8; LANES]], greatest: u8) -> Option<usize> {
+        for (b, block) in counts.iter().enumerate() {
+            // Whether a block holds it is seen without looking for the place.
+            let mut most = 0;
+            for &count in block {
+                most = count.max(most);
+            }
+            if most == greatest {
+                let lane = block.iter().position(|&count| count == greatest)?;
+                return Some(b * LANES + lane);
+            }
+        }
+        None
     }
 }
 
