@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayD, IxDyn};
 use proptest::{collection::vec, prelude::*, sample::select};
-use snn_core::{Reference, Tensor, Weights};
+use snn_core::{Packed, Reference, Tensor, Weights};
 use snn_models::golden::Recording;
 
 /// A kind of recording: metadata, and the axes of its tensors by letter.
@@ -276,6 +276,8 @@ fn look(file: &Weights) -> Result<usize, String> {
     file.save(&path).unwrap();
     let recording = Recording::load(&path).map_err(|e| e.to_string())?;
     let compared = recording.compare(&Reference::<f64>::new()).map_err(|e| e.to_string())?;
+    // Other code, behind the same checks.
+    recording.compare(&Packed::default()).map_err(|e| e.to_string())?;
     Ok(compared.differences.len())
 }
 

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::{
     isa::Isa,
-    kernel::{self, Counted, Sum, Sums, TILE, View},
+    kernel::{self, Counted, Entry, Sum, Sums, TILE, View},
     layout::{GROUP, Geometry, LANES, Spikes, array, collect},
     spikes::of_samples,
 };
@@ -29,9 +29,6 @@ pub(super) struct Attention {
     pub(super) scale: f64,
     sums: OnceLock<Integers>,
 }
-
-/// How sums `S` are selected from tables of `T`.
-type Select<S, T> = fn(Isa, &View<'_>, &[[T; 16]], &mut [[S; LANES]]);
 
 /// Whole numbers, `[blocks][heads]` of `[T][d][64]`, in as many bits as they need.
 #[derive(Debug)]
@@ -79,10 +76,10 @@ impl Attention {
     /// The spikes of neurons on the sums, from rest.
     pub(super) fn fire(&self, neuron: &Counted) -> Spikes {
         let geometry = self.geometry();
-        let tables = self.tables(&self.key_values(), |count| count);
+        let tables = self.tables::<u8>(&self.key_values(), |count| count);
         let fill = |sums: &mut Vec<[u8; LANES]>, unit, out: &mut [_]| {
             sums.fill([0; LANES]);
-            self.select(unit, &tables, kernel::select, sums);
+            self.select(unit, &tables, sums);
             kernel::fire_counted(self.isa, neuron, sums, out);
         };
         let groups = geometry.steps * self.width() / TILE;
@@ -105,19 +102,18 @@ impl Attention {
             let [sum, entry] = counts.par_iter().map(of_head).reduce(|| [0; 2], greater);
             let byte = u32::from(u8::MAX);
             if sum <= byte {
-                Integers::Bytes(self.selected(&self.tables(&counts, |n| n), kernel::select))
+                Integers::Bytes(self.selected(&self.tables::<u8>(&counts, |n| n)))
             } else if sum <= u16::MAX.into() && entry <= byte {
-                Integers::Short(self.selected(&self.tables(&counts, |n| n), kernel::select_wide))
+                Integers::Short(self.selected(&self.tables::<u8>(&counts, |n| n)))
             } else if sum <= u16::MAX.into() {
-                let tables = self.tables::<u16>(&counts, |n| n);
-                Integers::Short(self.selected(&tables, kernel::select))
+                Integers::Short(self.selected(&self.tables::<u16>(&counts, |n| n)))
             } else {
                 // Digit by digit.
                 let digits = [0, 8].map(|shift| self.tables::<u16>(&counts, |n| n >> shift & 255));
                 let long = |unit| {
                     let [low, high] = digits.each_ref().map(|tables| {
                         let mut sums = self.silence();
-                        self.select(unit, tables, kernel::select, &mut sums);
+                        self.select(unit, tables, &mut sums);
                         sums
                     });
                     let digits = low.iter().zip(&high);
@@ -137,19 +133,15 @@ impl Attention {
     }
 
     /// The sums of a unit before anything is added.
-    fn silence<S: Sum>(&self) -> Vec<[S; LANES]> {
+    fn silence<S: Entry>(&self) -> Vec<[S; LANES]> {
         vec![[S::default(); LANES]; self.geometry().steps * self.width()]
     }
 
     /// The sums of all units.
-    fn selected<S: Sum, T: Sync>(
-        &self,
-        tables: &[Vec<[T; 16]>],
-        select: Select<S, T>,
-    ) -> Vec<Vec<[S; LANES]>> {
+    fn selected<T: Entry, S: Sum<T>>(&self, tables: &[Vec<[T; 16]>]) -> Vec<Vec<[S; LANES]>> {
         let of_unit = |unit| {
             let mut sums = self.silence();
-            self.select(unit, tables, select, &mut sums);
+            self.select(unit, tables, &mut sums);
             sums
         };
         (0..self.units()).into_par_iter().map(of_unit).collect()
@@ -177,11 +169,10 @@ impl Attention {
 
     /// The sums of a unit, a block and head: `[T][d][64]`; `tables` are made of its
     /// [`key_values`](Self::key_values).
-    fn select<S: Sum, T>(
+    fn select<T: Entry, S: Sum<T>>(
         &self,
         unit: usize,
         tables: &[Vec<[T; 16]>],
-        select: Select<S, T>,
         sums: &mut [[S; LANES]],
     ) {
         let q = &self.qkv[0];
@@ -190,7 +181,7 @@ impl Attention {
         for (sample, lanes) in of_samples(block, q.geometry.rows, tokens) {
             let tables = tables[sample * self.heads + head].chunks_exact(width * width / GROUP);
             for ((t, sums), tables) in sums.chunks_exact_mut(width).enumerate().zip(tables) {
-                select(self.isa, &self.view(q, t, (block, head), &lanes), tables, sums);
+                kernel::select(self.isa, &self.view(q, t, (block, head), &lanes), tables, sums);
             }
         }
     }
@@ -236,7 +227,7 @@ impl Attention {
     }
 
     /// Tables of what `digit` makes of the counts of each head.
-    fn tables<T: Sum>(
+    fn tables<T: Entry>(
         &self,
         counts: &[Vec<u16>],
         digit: impl Fn(u16) -> u16 + Sync,

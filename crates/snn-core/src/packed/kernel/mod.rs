@@ -31,7 +31,7 @@ pub(super) use overlaps::{channel_words, overlaps};
 pub(super) use plane::plane;
 pub(super) use quantize::{Stairs, quantize};
 pub(super) use rows::{Number, Rows, fire_rows};
-pub(super) use subsets::{Sum, select, select_wide, subsets};
+pub(super) use subsets::{Entry, Sum, select, subsets};
 
 use super::layout::LANES;
 

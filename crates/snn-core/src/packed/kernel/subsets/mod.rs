@@ -11,9 +11,11 @@ use crate::packed::{
     layout::{GROUP, LANES},
 };
 
-/// What is summed: bytes that saturate, for those who take 255 and more for the same,
-/// or words that must not overflow.
-pub(in crate::packed) trait Sum: Copy + Default + Send + Sync + 'static {
+/// An entry of a table: a byte that saturates, for those who take 255 and more for the same, or a
+/// word that must not overflow.
+pub(in crate::packed) trait Entry:
+    Copy + Default + Send + Sync + 'static
+{
     /// A count, or the greatest number.
     fn of(count: u16) -> Self;
     /// The sum, or the greatest number.
@@ -25,110 +27,110 @@ pub(in crate::packed) trait Sum: Copy + Default + Send + Sync + 'static {
     #[cfg(target_arch = "x86_64")]
     #[allow(unsafe_code)]
     // SAFETY: callers keep what is said under `# Safety`.
-    unsafe fn fill(counts: &[u16], to: &mut Vec<[Self; 16]>);
+    unsafe fn subsets_avx512(counts: &[u16], to: &mut Vec<[Self; 16]>);
+}
+
+/// What entries `T` add up to: numbers as wide as they, or wider.
+pub(in crate::packed) trait Sum<T: Entry>: Entry + From<T> {
     /// As [`select`], for lengths that fit each other.
-    fn select(isa: Isa, view: &View<'_>, tables: &[[Self; 16]], sums: &mut [[[Self; LANES]; TILE]]);
-}
-
-impl Sum for u8 {
-    #[inline(always)]
-    fn of(count: u16) -> Self {
-        count.min(u16::from(Self::MAX)) as Self
-    }
-
-    #[inline(always)]
-    fn plus(self, other: Self) -> Self {
-        self.saturating_add(other)
-    }
-
+    ///
+    /// # Safety
+    /// The CPU has AVX2.
     #[cfg(target_arch = "x86_64")]
     #[allow(unsafe_code)]
     // SAFETY: callers keep what is said under `# Safety`.
-    unsafe fn fill(counts: &[u16], to: &mut Vec<[Self; 16]>) {
-        // SAFETY: as above.
-        unsafe { avx512::fill_bytes(counts, to) }
-    }
-
-    #[allow(unsafe_code)]
-    fn select(
-        isa: Isa,
-        view: &View<'_>,
-        tables: &[[Self; 16]],
-        sums: &mut [[[Self; LANES]; TILE]],
-    ) {
-        match isa.level() {
-            Level::Portable => plain(view, tables, sums),
-            // SAFETY: only `Isa::all` makes this value, after detecting AVX2; lengths were checked.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { avx2::bytes(view, tables, sums) },
-            // SAFETY: only `Isa::all` makes this value, after detecting AVX-512 BW; lengths were
-            // checked.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { avx512::bytes(view, tables, sums) },
-        }
-    }
-}
-
-impl Sum for u16 {
-    #[inline(always)]
-    fn of(count: u16) -> Self {
-        count
-    }
-
-    #[inline(always)]
-    fn plus(self, other: Self) -> Self {
-        self.saturating_add(other)
-    }
-
+    unsafe fn avx2(view: &View<'_>, tables: &[[T; 16]], sums: &mut [[[Self; LANES]; TILE]]);
+    /// As [`select`], for lengths that fit each other.
+    ///
+    /// # Safety
+    /// The CPU has AVX-512 F and BW.
     #[cfg(target_arch = "x86_64")]
     #[allow(unsafe_code)]
     // SAFETY: callers keep what is said under `# Safety`.
-    unsafe fn fill(counts: &[u16], to: &mut Vec<[Self; 16]>) {
-        // SAFETY: as above.
-        unsafe { avx512::fill_words(counts, to) }
-    }
-
-    #[allow(unsafe_code)]
-    fn select(
-        isa: Isa,
-        view: &View<'_>,
-        tables: &[[Self; 16]],
-        sums: &mut [[[Self; LANES]; TILE]],
-    ) {
-        match isa.level() {
-            Level::Portable => plain(view, tables, sums),
-            // SAFETY: only `Isa::all` makes this value, after detecting AVX2; lengths were checked.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { avx2::words(view, tables, sums) },
-            // SAFETY: only `Isa::all` makes this value, after detecting AVX-512 BW; lengths were
-            // checked.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { avx512::words(view, tables, sums) },
-        }
-    }
+    unsafe fn avx512(view: &View<'_>, tables: &[[T; 16]], sums: &mut [[[Self; LANES]; TILE]]);
 }
+
+macro_rules! entry {
+    ($number:ty, $subsets:ident) => {
+        impl Entry for $number {
+            #[inline(always)]
+            fn of(count: u16) -> Self {
+                Self::try_from(count).unwrap_or(Self::MAX)
+            }
+
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                self.saturating_add(other)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[allow(unsafe_code)]
+            // SAFETY: callers keep what is said under `# Safety`.
+            unsafe fn subsets_avx512(counts: &[u16], to: &mut Vec<[Self; 16]>) {
+                // SAFETY: as above.
+                unsafe { avx512::$subsets(counts, to) }
+            }
+        }
+    };
+}
+
+entry!(u8, fill_bytes);
+entry!(u16, fill_words);
+
+macro_rules! sum {
+    ($sum:ty, of $entry:ty, $select:ident) => {
+        #[cfg_attr(target_arch = "x86_64", allow(unsafe_code))]
+        impl Sum<$entry> for $sum {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: callers keep what is said under `# Safety`.
+            unsafe fn avx2(
+                view: &View<'_>,
+                tables: &[[$entry; 16]],
+                sums: &mut [[[Self; LANES]; TILE]],
+            ) {
+                // SAFETY: as above.
+                unsafe { avx2::$select(view, tables, sums) }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: callers keep what is said under `# Safety`.
+            unsafe fn avx512(
+                view: &View<'_>,
+                tables: &[[$entry; 16]],
+                sums: &mut [[[Self; LANES]; TILE]],
+            ) {
+                // SAFETY: as above.
+                unsafe { avx512::$select(view, tables, sums) }
+            }
+        }
+    };
+}
+
+sum!(u8, of u8, bytes);
+sum!(u16, of u16, words);
+sum!(u16, of u8, wide);
 
 /// Appends a table for every four counts: the sums of their sixteen subsets.
 ///
 /// # Panics
 /// If counts are not whole groups.
 #[allow(unsafe_code)]
-pub(in crate::packed) fn subsets<S: Sum>(isa: Isa, counts: &[u16], to: &mut Vec<[S; 16]>) {
+pub(in crate::packed) fn subsets<T: Entry>(isa: Isa, counts: &[u16], to: &mut Vec<[T; 16]>) {
     assert!(counts.len().is_multiple_of(GROUP));
     match isa.level() {
         // SAFETY: only `Isa::all` makes this value, after detecting AVX-512 F, BW and VL.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { S::fill(counts, to) },
+        Level::Avx512 => unsafe { T::subsets_avx512(counts, to) },
         _ => fill(counts, to),
     }
 }
 
-fn fill<S: Sum>(counts: &[u16], to: &mut Vec<[S; 16]>) {
+fn fill<T: Entry>(counts: &[u16], to: &mut Vec<[T; 16]>) {
     to.extend(counts.as_chunks::<GROUP>().0.iter().map(|counts| {
-        let mut sums = [S::default(); 16];
+        let mut sums = [T::default(); 16];
         for (j, &count) in counts.iter().enumerate() {
             for i in 0..1 << j {
-                sums[i + (1 << j)] = sums[i].plus(S::of(count));
+                sums[i + (1 << j)] = sums[i].plus(T::of(count));
             }
         }
         sums
@@ -140,64 +142,36 @@ fn fill<S: Sum>(counts: &[u16], to: &mut Vec<[S; 16]>) {
 ///
 /// # Panics
 /// If the lengths do not fit each other.
-pub(in crate::packed) fn select<S: Sum>(
+#[allow(unsafe_code)]
+pub(in crate::packed) fn select<T: Entry, S: Sum<T>>(
     isa: Isa,
     view: &View<'_>,
-    tables: &[[S; 16]],
+    tables: &[[T; 16]],
     sums: &mut [[S; LANES]],
 ) {
     let (sums, rest) = sums.as_chunks_mut::<TILE>();
     let groups = view.groups().len();
     assert!(rest.is_empty() && sums.len() * groups * TILE == tables.len());
-    S::select(isa, view, tables, sums);
-}
-
-/// As [`select`], from tables of bytes to sums of words, which must not overflow.
-///
-/// # Panics
-/// If the lengths do not fit each other.
-#[allow(unsafe_code)]
-pub(in crate::packed) fn select_wide(
-    isa: Isa,
-    view: &View<'_>,
-    tables: &[[u8; 16]],
-    sums: &mut [[u16; LANES]],
-) {
-    let (tiles, rest) = sums.as_chunks_mut::<TILE>();
-    let groups = view.groups().len();
-    assert!(rest.is_empty() && tiles.len() * groups * TILE == tables.len());
     match isa.level() {
-        Level::Portable => {
-            for (sums, tables) in sums.iter_mut().zip(tables.chunks_exact(groups.max(1))) {
-                for (nibbles, table) in view.groups().zip(tables) {
-                    for (i, (sum, nibble)) in sums.iter_mut().zip(nibbles).enumerate() {
-                        let nibble = if view.there >> i & 1 == 1 { nibble & 15 } else { 0 };
-                        *sum += u16::from(table[usize::from(nibble)]);
-                    }
-                }
-            }
-        }
+        Level::Portable => plain(view, tables, sums.as_flattened_mut()),
         // SAFETY: only `Isa::all` makes this value, after detecting AVX2; lengths were checked.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => unsafe { avx2::wide(view, tables, tiles) },
+        Level::Avx2 => unsafe { S::avx2(view, tables, sums) },
         // SAFETY: only `Isa::all` makes this value, after detecting AVX-512 BW; lengths were
         // checked.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { avx512::wide(view, tables, tiles) },
+        Level::Avx512 => unsafe { S::avx512(view, tables, sums) },
     }
 }
 
 /// The obvious form.
-fn plain<S: Sum>(view: &View<'_>, tables: &[[S; 16]], sums: &mut [[[S; LANES]; TILE]]) {
-    let of_tile = (view.groups().len() * TILE).max(1);
-    for (sums, tables) in sums.iter_mut().zip(tables.chunks_exact(of_tile)) {
-        let groups = view.groups().len().max(1);
-        for (sums, tables) in sums.iter_mut().zip(tables.chunks_exact(groups)) {
-            for (nibbles, table) in view.groups().zip(tables) {
-                for (i, (sum, nibble)) in sums.iter_mut().zip(nibbles).enumerate() {
-                    let nibble = if view.there >> i & 1 == 1 { nibble & 15 } else { 0 };
-                    *sum = sum.plus(table[usize::from(nibble)]);
-                }
+fn plain<T: Entry, S: Sum<T>>(view: &View<'_>, tables: &[[T; 16]], sums: &mut [[S; LANES]]) {
+    let groups = view.groups().len().max(1);
+    for (sums, tables) in sums.iter_mut().zip(tables.chunks_exact(groups)) {
+        for (nibbles, table) in view.groups().zip(tables) {
+            for (i, (sum, nibble)) in sums.iter_mut().zip(nibbles).enumerate() {
+                let nibble = if view.there >> i & 1 == 1 { nibble & 15 } else { 0 };
+                *sum = sum.plus(S::from(table[usize::from(nibble)]));
             }
         }
     }
@@ -209,7 +183,7 @@ mod tests {
 
     use super::*;
 
-    fn every_isa<S: Sum + PartialEq + std::fmt::Debug>(
+    fn every_isa<T: Entry, S: Sum<T> + PartialEq + std::fmt::Debug>(
         view: &View<'_>,
         counts: &[u16],
         before: S,
@@ -224,7 +198,7 @@ mod tests {
             sums[c][row] = expected(sum);
         }
         for isa in Isa::all() {
-            let mut tables = Vec::new();
+            let mut tables = Vec::<[T; 16]>::new();
             subsets(isa, counts, &mut tables);
             let mut found = vec![[before; LANES]; width];
             select(isa, view, &tables, &mut found);
@@ -245,23 +219,13 @@ mod tests {
         ) {
             let view = View { tiles: nibbles.as_chunks().0, stride, there };
             let byte = |sum: u32| (sum + u32::from(before)).min(255) as u8;
-            every_isa(&view, &counts, before, byte);
+            every_isa::<u8, u8>(&view, &counts, before, byte);
             // Sixteen counts and what was there before stay inside a word.
-            let word = |sum: u32| sum as u16 + u16::from(before);
-            every_isa(&view, &counts, u16::from(before), word);
+            let (first, word) = (u16::from(before), |sum: u32| sum as u16 + u16::from(before));
+            every_isa::<u16, u16>(&view, &counts, first, word);
             // Small counts, whose subsets fit bytes.
-            let counts: Vec<u16> = counts.into_iter().map(|count| count % 64).collect();
-            let mut expected = vec![[u16::from(before); LANES]; nibbles.len() / stride / LANES * GROUP];
-            let mut tables: Vec<[u16; 16]> = Vec::new();
-            subsets(Isa::all()[0], &counts, &mut tables);
-            select(Isa::all()[0], &view, &tables, &mut expected);
-            for isa in Isa::all() {
-                let mut tables = Vec::new();
-                subsets(isa, &counts, &mut tables);
-                let mut found = vec![[u16::from(before); LANES]; expected.len()];
-                select_wide(isa, &view, &tables, &mut found);
-                prop_assert_eq!(&found, &expected, "{}", isa.name());
-            }
+            let small: Vec<u16> = counts.into_iter().map(|count| count % 64).collect();
+            every_isa::<u8, u16>(&view, &small, first, word);
         }
     }
 }
