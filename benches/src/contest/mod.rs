@@ -15,8 +15,11 @@ use snn_core::probe::Agreement;
 
 /// Seconds that a turn should last.
 const TURN: f64 = 0.3;
-/// Runs of a turn at most.
-const MOST: usize = 50;
+/// Seconds that its first runs last, which do not count: threads that were asleep share a core until
+/// the system spreads them, which takes it milliseconds.
+const START: f64 = 0.05;
+/// Runs of either at most.
+const MOST: usize = 500;
 /// Long enough for threads that wait busily to fall asleep.
 const PAUSE: Duration = Duration::from_millis(30);
 
@@ -163,13 +166,15 @@ pub fn hold(
     Ok(found)
 }
 
-/// A run that wakes threads and caches, then as many as fill a turn.
+/// Runs that wake threads and caches, then as many as fill a turn.
 fn take_turn(process: &mut Option<Process>, measured: &mut Measured) {
     let Some(running) = process else { return };
     std::thread::sleep(PAUSE);
     let turn = running.run(1).and_then(|first| {
         let one = first.first().copied().unwrap_or(TURN);
-        running.run(((TURN / one.max(1e-9)).ceil() as usize).clamp(1, MOST))
+        let times = |all: f64, one: f64| ((all / one.max(1e-9)).ceil() as usize).clamp(1, MOST);
+        let woken = if one < START { running.run(times(START, one))? } else { first };
+        running.run(times(TURN, median(&woken).unwrap_or(one)))
     });
     match turn {
         Ok(seconds) => measured.seconds.extend(seconds),

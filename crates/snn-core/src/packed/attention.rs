@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::{
     isa::Isa,
     kernel::{self, Counted, Entry, Sum, Sums, TILE, View},
-    layout::{GROUP, Geometry, LANES, Spikes, array, collect},
+    layout::{GROUP, Geometry, LANES, Spikes, array},
     spikes::of_samples,
 };
 
@@ -27,15 +27,16 @@ pub(super) struct Attention {
     qkv: [Spikes; 3],
     heads: usize,
     pub(super) scale: f64,
-    sums: OnceLock<Integers>,
+    /// `[heads][blocks]`.
+    sums: OnceLock<Vec<Vec<Integers>>>,
 }
 
-/// Whole numbers, `[blocks][heads]` of `[T][d][64]`, in as many bits as they need.
+/// Whole numbers `[T][d][64]`, in as many bits as they need.
 #[derive(Debug)]
 pub(super) enum Integers {
-    Bytes(Vec<Vec<[u8; LANES]>>),
-    Short(Vec<Vec<[u16; LANES]>>),
-    Long(Vec<Vec<[i32; LANES]>>),
+    Bytes(Vec<[u8; LANES]>),
+    Short(Vec<[u16; LANES]>),
+    Long(Vec<[i32; LANES]>),
 }
 
 /// Whether an [`Attention`] can be of these: equal shapes, heads of whole groups and not
@@ -76,75 +77,74 @@ impl Attention {
     /// The spikes of neurons on the sums, from rest.
     pub(super) fn fire(&self, neuron: &Counted) -> Spikes {
         let geometry = self.geometry();
-        let tables = self.tables::<u8>(&self.key_values(), |count| count);
-        let fill = |sums: &mut Vec<[u8; LANES]>, unit, out: &mut [_]| {
-            sums.fill([0; LANES]);
-            self.select(unit, &tables, sums);
-            kernel::fire_counted(self.isa, neuron, sums, out);
-        };
-        let groups = geometry.steps * self.width() / TILE;
-        let nibbles = collect(self.units(), groups, [0; LANES], || self.silence(), fill);
-        Spikes { geometry: geometry.clone(), nibbles: nibbles.into_flattened().into() }
+        let mut nibbles = Spikes::silent(geometry);
+        let of_unit = geometry.steps * self.width() / TILE * LANES;
+        let mut heads: Vec<Vec<&mut [u8]>> = (0..self.heads).map(|_| Vec::new()).collect();
+        for (unit, out) in nibbles.chunks_exact_mut(of_unit.max(1)).enumerate() {
+            heads[unit % self.heads].push(out);
+        }
+        // Heads do not wait for each other.
+        heads.into_par_iter().enumerate().for_each(|(head, blocks)| {
+            let tables = self.tables::<u8>(&self.key_values(head));
+            let blocks = blocks.into_par_iter().enumerate();
+            blocks.for_each_init(Vec::new, |sums, (block, out)| {
+                sums.clear();
+                sums.resize(geometry.steps * self.width(), [0; LANES]);
+                self.select((block, head), &tables, sums);
+                kernel::fire_counted(self.isa, neuron, sums, out.as_chunks_mut().0);
+            });
+        });
+        Spikes { geometry: geometry.clone(), nibbles: nibbles.into() }
     }
 
-    /// The sums, worked out once, in no more bits than they need.
-    fn sums(&self) -> &Integers {
-        self.sums.get_or_init(|| {
-            let counts = self.key_values();
-            // No sum of a channel exceeds that of all its counts, no entry four times the greatest.
-            let width = self.width();
-            let of_channel = |counts: &[u16]| counts.iter().map(|&n| u32::from(n)).sum::<u32>();
-            let of_head = |counts: &Vec<u16>| {
-                let sum = counts.chunks_exact(width).map(of_channel).max().unwrap_or(0);
-                [sum, GROUP as u32 * u32::from(counts.iter().copied().max().unwrap_or(0))]
+    /// The sums, worked out once.
+    fn sums(&self) -> &[Vec<Integers>] {
+        self.sums.get_or_init(|| (0..self.heads).into_par_iter().map(|h| self.of_head(h)).collect())
+    }
+
+    /// The sums of a head, block by block, in no more bits than they need.
+    fn of_head(&self, head: usize) -> Vec<Integers> {
+        let counts = self.key_values(head);
+        // No sum of a channel exceeds that of all its counts, no entry four times the greatest.
+        let of_channel = |counts: &[u16]| counts.iter().map(|&n| u32::from(n)).sum::<u32>();
+        let channels = counts.iter().flat_map(|counts| counts.chunks_exact(self.width()));
+        let sum = channels.map(of_channel).max().unwrap_or(0);
+        let greatest = counts.iter().flatten().copied().max().unwrap_or(0);
+        let (entry, byte) = (GROUP as u32 * u32::from(greatest), u32::from(u8::MAX));
+        if sum <= byte {
+            self.selected(head, &self.tables::<u8>(&counts), Integers::Bytes)
+        } else if sum <= u16::MAX.into() && entry <= byte {
+            self.selected(head, &self.tables::<u8>(&counts), Integers::Short)
+        } else if sum <= u16::MAX.into() {
+            self.selected(head, &self.tables::<u16>(&counts), Integers::Short)
+        } else {
+            // Digit by digit.
+            let [low, high] = [0, 8].map(|shift| {
+                let digit = |counts: &Vec<u16>| counts.iter().map(|n| n >> shift & 255).collect();
+                let digits: Vec<Vec<u16>> = counts.iter().map(digit).collect();
+                self.selected(head, &self.tables::<u16>(&digits), |sums: Vec<[u16; LANES]>| sums)
+            });
+            let sum = |(low, high): ([u16; LANES], [u16; LANES])| {
+                std::array::from_fn(|i| i32::from(low[i]) + (i32::from(high[i]) << 8))
             };
-            let greater = |a: [u32; 2], b: [u32; 2]| [a[0].max(b[0]), a[1].max(b[1])];
-            let [sum, entry] = counts.par_iter().map(of_head).reduce(|| [0; 2], greater);
-            let byte = u32::from(u8::MAX);
-            if sum <= byte {
-                Integers::Bytes(self.selected(&self.tables::<u8>(&counts, |n| n)))
-            } else if sum <= u16::MAX.into() && entry <= byte {
-                Integers::Short(self.selected(&self.tables::<u8>(&counts, |n| n)))
-            } else if sum <= u16::MAX.into() {
-                Integers::Short(self.selected(&self.tables::<u16>(&counts, |n| n)))
-            } else {
-                // Digit by digit.
-                let digits = [0, 8].map(|shift| self.tables::<u16>(&counts, |n| n >> shift & 255));
-                let long = |unit| {
-                    let [low, high] = digits.each_ref().map(|tables| {
-                        let mut sums = self.silence();
-                        self.select(unit, tables, &mut sums);
-                        sums
-                    });
-                    let digits = low.iter().zip(&high);
-                    let sum = |(low, high): (&[u16; LANES], &[u16; LANES])| {
-                        std::array::from_fn(|i| i32::from(low[i]) + (i32::from(high[i]) << 8))
-                    };
-                    digits.map(sum).collect()
-                };
-                Integers::Long((0..self.units()).into_par_iter().map(long).collect())
-            }
-        })
+            let blocks = low.into_iter().zip(high);
+            blocks.map(|(l, h)| Integers::Long(l.into_iter().zip(h).map(sum).collect())).collect()
+        }
     }
 
-    /// Blocks and heads.
-    fn units(&self) -> usize {
-        self.geometry().blocks() * self.heads
-    }
-
-    /// The sums of a unit before anything is added.
-    fn silence<S: Entry>(&self) -> Vec<[S; LANES]> {
-        vec![[S::default(); LANES]; self.geometry().steps * self.width()]
-    }
-
-    /// The sums of all units.
-    fn selected<T: Entry, S: Sum<T>>(&self, tables: &[Vec<[T; 16]>]) -> Vec<Vec<[S; LANES]>> {
-        let of_unit = |unit| {
-            let mut sums = self.silence();
-            self.select(unit, tables, &mut sums);
-            sums
+    /// What `make` makes of the sums of each block of a head.
+    fn selected<T: Entry, S: Sum<T>, I: Send>(
+        &self,
+        head: usize,
+        tables: &[Vec<[T; 16]>],
+        make: impl Fn(Vec<[S; LANES]>) -> I + Sync,
+    ) -> Vec<I> {
+        let of_block = |block| {
+            let mut sums = vec![[S::default(); LANES]; self.geometry().steps * self.width()];
+            self.select((block, head), tables, &mut sums);
+            make(sums)
         };
-        (0..self.units()).into_par_iter().map(of_unit).collect()
+        (0..self.geometry().blocks()).into_par_iter().map(of_block).collect()
     }
 
     /// Puts the sums in memory.
@@ -156,30 +156,29 @@ impl Attention {
     pub(super) fn tile(&self, block: usize, tile: usize) -> impl Iterator<Item = Sums> {
         let (steps, width) = (self.geometry().steps, self.width());
         let (head, first) = (tile * TILE / width, tile * TILE % width);
-        let sums = self.sums();
+        let sums = &self.sums()[head][block];
         (0..steps).map(move |t| {
-            let (unit, start) = (block * self.heads + head, t * width + first);
+            let start = t * width + first;
             std::array::from_fn(|n| match sums {
-                Integers::Bytes(sums) => sums[unit][start + n].map(i32::from),
-                Integers::Short(sums) => sums[unit][start + n].map(i32::from),
-                Integers::Long(sums) => sums[unit][start + n],
+                Integers::Bytes(sums) => sums[start + n].map(i32::from),
+                Integers::Short(sums) => sums[start + n].map(i32::from),
+                Integers::Long(sums) => sums[start + n],
             })
         })
     }
 
-    /// The sums of a unit, a block and head: `[T][d][64]`; `tables` are made of its
-    /// [`key_values`](Self::key_values).
+    /// The sums of a block and head, `[T][d][64]`; `tables` are made of the
+    /// [`key_values`](Self::key_values) of the head.
     fn select<T: Entry, S: Sum<T>>(
         &self,
-        unit: usize,
+        (block, head): (usize, usize),
         tables: &[Vec<[T; 16]>],
         sums: &mut [[S; LANES]],
     ) {
         let q = &self.qkv[0];
         let (width, tokens) = (self.width(), tokens(&q.geometry));
-        let (block, head) = (unit / self.heads, unit % self.heads);
         for (sample, lanes) in of_samples(block, q.geometry.rows, tokens) {
-            let tables = tables[sample * self.heads + head].chunks_exact(width * width / GROUP);
+            let tables = tables[sample].chunks_exact(width * width / GROUP);
             for ((t, sums), tables) in sums.chunks_exact_mut(width).enumerate().zip(tables) {
                 kernel::select(self.isa, &self.view(q, t, (block, head), &lanes), tables, sums);
             }
@@ -202,12 +201,11 @@ impl Attention {
         View { tiles, stride, there }
     }
 
-    /// `V^T K` of each step, `[d][d]`; `[samples][heads]` of these.
-    fn key_values(&self) -> Vec<Vec<u16>> {
+    /// `V^T K` of each step, `[d][d]`, for the samples of a head.
+    fn key_values(&self, head: usize) -> Vec<Vec<u16>> {
         let [_, k, v] = &self.qkv;
         let (tokens, width) = (tokens(self.geometry()), self.width());
-        let of_head = |i: usize| {
-            let (sample, head) = (i / self.heads, i % self.heads);
+        let of_sample = |sample: usize| {
             let rows = sample * tokens..(sample + 1) * tokens;
             let (mut of_k, mut of_v) = (Vec::new(), Vec::new());
             let mut counts = vec![0; self.geometry().steps * width * width];
@@ -223,22 +221,12 @@ impl Attention {
             }
             counts
         };
-        (0..self.geometry().shape[1] * self.heads).into_par_iter().map(of_head).collect()
+        (0..self.geometry().shape[1]).into_par_iter().map(of_sample).collect()
     }
 
-    /// Tables of what `digit` makes of the counts of each head.
-    fn tables<T: Entry>(
-        &self,
-        counts: &[Vec<u16>],
-        digit: impl Fn(u16) -> u16 + Sync,
-    ) -> Vec<Vec<[T; 16]>> {
-        let of_head = |counts: &Vec<u16>| {
-            let digits: Vec<u16> = counts.iter().map(|&n| digit(n)).collect();
-            let mut tables = Vec::with_capacity(counts.len() / GROUP);
-            kernel::subsets(self.isa, &digits, &mut tables);
-            tables
-        };
-        counts.par_iter().map(of_head).collect()
+    /// Tables of the counts of each sample.
+    fn tables<T: Entry>(&self, counts: &[Vec<u16>]) -> Vec<Vec<[T; 16]>> {
+        counts.par_iter().map(|counts| kernel::subsets(self.isa, counts)).collect()
     }
 
     /// Every number, exactly.
@@ -250,12 +238,11 @@ impl Attention {
         for t in 0..steps {
             for row in 0..geometry.rows {
                 for c in 0..channels {
-                    let unit = row / LANES * self.heads + c / width;
                     let place = t * width + c % width;
-                    let sum = match sums {
-                        Integers::Bytes(sums) => i32::from(sums[unit][place][row % LANES]),
-                        Integers::Short(sums) => i32::from(sums[unit][place][row % LANES]),
-                        Integers::Long(sums) => sums[unit][place][row % LANES],
+                    let sum = match &sums[c / width][row / LANES] {
+                        Integers::Bytes(sums) => i32::from(sums[place][row % LANES]),
+                        Integers::Short(sums) => i32::from(sums[place][row % LANES]),
+                        Integers::Long(sums) => sums[place][row % LANES],
                     };
                     exact.push(f64::from(sum) * self.scale);
                 }

@@ -320,7 +320,7 @@ fn from_array<N: Number>(
     let values = values.as_standard_layout();
     let Some(values) = values.as_slice() else { unreachable!("the layout is standard") };
     let step = to.rows * to.channels;
-    let fill = |(): &mut (), block: usize, out: &mut [[u8; LANES]]| {
+    let fill = |block: usize, out: &mut [[u8; LANES]]| {
         let first = block * LANES * to.channels;
         let of_block = first..step.min(first + LANES * to.channels);
         let steps: Vec<&[N]> =
@@ -329,7 +329,7 @@ fn from_array<N: Number>(
         kernel::fire_rows(packed.isa(), neuron, leak, &rows, out.as_flattened_mut());
     };
     let len = to.block_len() / LANES;
-    let nibbles = collect(to.blocks(), len, [0; LANES], || (), fill);
+    let nibbles = collect(to.blocks(), len, [0; LANES], fill);
     Spikes { geometry: to.clone(), nibbles: nibbles.into_flattened().into() }
 }
 

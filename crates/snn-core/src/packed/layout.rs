@@ -355,21 +355,19 @@ pub(crate) const SPREAD: [[u8; GROUP]; 16] = {
     spread
 };
 
-/// `pieces` of `len` items each, worked out in parallel and written once; what
-/// `init` makes is reused by a thread.
-pub(crate) fn collect<T: Copy + Send + Sync, S>(
+/// `pieces` of `len` items each, worked out in parallel and written once.
+pub(crate) fn collect<T: Copy + Send + Sync>(
     pieces: usize,
     len: usize,
     blank: T,
-    init: impl Fn() -> S + Sync + Send,
-    fill: impl Fn(&mut S, usize, &mut [T]) + Sync + Send,
+    fill: impl Fn(usize, &mut [T]) + Sync + Send,
 ) -> Vec<T> {
     // Items are collected one by one: a piece is worked out when the first is asked for.
-    let init = || (0..0, vec![blank; len], init());
-    let item = |(made, piece, scratch): &mut (Range<usize>, Vec<T>, S), i: usize| {
+    let init = || (0..0, vec![blank; len]);
+    let item = |(made, piece): &mut (Range<usize>, Vec<T>), i: usize| {
         if !made.contains(&i) {
             *made = i / len * len..(i / len + 1) * len;
-            fill(scratch, i / len, piece);
+            fill(i / len, piece);
         }
         piece[i - made.start]
     };

@@ -10,13 +10,13 @@ const HAS: [u16; 4] = [0xaaaa, 0xcccc, 0xf0f0, 0xff00];
 
 /// Four tables in a register.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) fn fill_bytes(counts: &[u16], to: &mut Vec<[u8; 16]>) {
+pub(super) fn fill_bytes(counts: &[u16], to: &mut [[u8; 16]]) {
     // Each quarter of a register looks at its own four bytes.
     let first = _mm512_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12);
     let first = _mm512_shuffle_epi8(first, _mm512_set1_epi32(0));
     let of = |j: usize| _mm512_add_epi8(first, _mm512_set1_epi8(j as i8));
     let places: [__m512i; 4] = std::array::from_fn(of);
-    for counts in counts.chunks(16) {
+    for (counts, to) in counts.chunks(16).zip(to.chunks_mut(4)) {
         let there = u16::MAX >> (16 - counts.len());
         // SAFETY: those that are there.
         let counts = unsafe { _mm256_maskz_loadu_epi16(there, counts.as_ptr().cast()) };
@@ -26,17 +26,14 @@ pub(super) fn fill_bytes(counts: &[u16], to: &mut Vec<[u8; 16]>) {
             let has = u64::from(has) * 0x0001_0001_0001_0001;
             sums = _mm512_adds_epu8(sums, _mm512_maskz_shuffle_epi8(has, bytes, place));
         }
-        let mut tables = [[0; 16]; 4];
-        // SAFETY: 64 bytes.
-        unsafe { _mm512_storeu_si512(tables.as_mut_ptr().cast(), sums) };
-        to.extend_from_slice(&tables[..there.count_ones() as usize / 4]);
+        put(sums, to.as_flattened_mut());
     }
 }
 
 /// Two tables in a register.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) fn fill_words(counts: &[u16], to: &mut Vec<[u16; 16]>) {
-    for counts in counts.chunks(8) {
+pub(super) fn fill_words(counts: &[u16], to: &mut [[u16; 16]]) {
+    for (counts, to) in counts.chunks(8).zip(to.chunks_mut(2)) {
         let there = u8::MAX >> (8 - counts.len());
         // SAFETY: those that are there.
         let counts = unsafe { _mm_maskz_loadu_epi16(there, counts.as_ptr().cast()) };
@@ -49,10 +46,21 @@ pub(super) fn fill_words(counts: &[u16], to: &mut Vec<[u16; 16]>) {
             let chosen = _mm512_maskz_permutexvar_epi16(has, place, counts);
             sums = _mm512_adds_epu16(sums, chosen);
         }
-        let mut tables = [[0; 16]; 2];
+        put(sums, to.as_flattened_mut());
+    }
+}
+
+/// Stores as much of a register as there is room for.
+#[target_feature(enable = "avx512f")]
+fn put<T: Copy + Default>(x: __m512i, to: &mut [T]) {
+    if size_of_val(to) == 64 {
         // SAFETY: 64 bytes.
-        unsafe { _mm512_storeu_si512(tables.as_mut_ptr().cast(), sums) };
-        to.extend_from_slice(&tables[..there.count_ones() as usize / 4]);
+        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), x) };
+    } else {
+        let mut all = [T::default(); 64];
+        // SAFETY: at least 64 bytes.
+        unsafe { _mm512_storeu_si512(all.as_mut_ptr().cast(), x) };
+        to.copy_from_slice(&all[..to.len()]);
     }
 }
 

@@ -27,7 +27,7 @@ pub(in crate::packed) trait Entry:
     #[cfg(target_arch = "x86_64")]
     #[allow(unsafe_code)]
     // SAFETY: callers keep what is said under `# Safety`.
-    unsafe fn subsets_avx512(counts: &[u16], to: &mut Vec<[Self; 16]>);
+    unsafe fn subsets_avx512(counts: &[u16], to: &mut [[Self; 16]]);
 }
 
 /// What entries `T` add up to: numbers as wide as they, or wider.
@@ -66,7 +66,7 @@ macro_rules! entry {
             #[cfg(target_arch = "x86_64")]
             #[allow(unsafe_code)]
             // SAFETY: callers keep what is said under `# Safety`.
-            unsafe fn subsets_avx512(counts: &[u16], to: &mut Vec<[Self; 16]>) {
+            unsafe fn subsets_avx512(counts: &[u16], to: &mut [[Self; 16]]) {
                 // SAFETY: as above.
                 unsafe { avx512::$subsets(counts, to) }
             }
@@ -110,31 +110,31 @@ sum!(u8, of u8, bytes);
 sum!(u16, of u16, words);
 sum!(u16, of u8, wide);
 
-/// Appends a table for every four counts: the sums of their sixteen subsets.
+/// A table for every four counts: the sums of their sixteen subsets.
 ///
 /// # Panics
 /// If counts are not whole groups.
 #[allow(unsafe_code)]
-pub(in crate::packed) fn subsets<T: Entry>(isa: Isa, counts: &[u16], to: &mut Vec<[T; 16]>) {
+pub(in crate::packed) fn subsets<T: Entry>(isa: Isa, counts: &[u16]) -> Vec<[T; 16]> {
     assert!(counts.len().is_multiple_of(GROUP));
+    let mut to = vec![[T::default(); 16]; counts.len() / GROUP];
     match isa.level() {
         // SAFETY: only `Isa::all` makes this value, after detecting AVX-512 F, BW and VL.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { T::subsets_avx512(counts, to) },
-        _ => fill(counts, to),
+        Level::Avx512 => unsafe { T::subsets_avx512(counts, &mut to) },
+        _ => fill(counts, &mut to),
     }
+    to
 }
 
-fn fill<T: Entry>(counts: &[u16], to: &mut Vec<[T; 16]>) {
-    to.extend(counts.as_chunks::<GROUP>().0.iter().map(|counts| {
-        let mut sums = [T::default(); 16];
+fn fill<T: Entry>(counts: &[u16], to: &mut [[T; 16]]) {
+    for (counts, sums) in counts.as_chunks::<GROUP>().0.iter().zip(to) {
         for (j, &count) in counts.iter().enumerate() {
             for i in 0..1 << j {
                 sums[i + (1 << j)] = sums[i].plus(T::of(count));
             }
         }
-        sums
-    }));
+    }
 }
 
 /// Adds to `sums`, `[channels][64]`, what the nibbles of a view select from `tables`,
@@ -198,8 +198,7 @@ mod tests {
             sums[c][row] = expected(sum);
         }
         for isa in Isa::all() {
-            let mut tables = Vec::<[T; 16]>::new();
-            subsets(isa, counts, &mut tables);
+            let tables = subsets::<T>(isa, counts);
             let mut found = vec![[before; LANES]; width];
             select(isa, view, &tables, &mut found);
             assert_eq!(found, sums, "{}", isa.name());
