@@ -170,17 +170,22 @@ impl Spikes {
         parts.for_each(|(part, words)| {
             let (frame, head) = (part / heads, part % heads);
             let (t, first) = (frame / shape[1], frame % shape[1] * tokens);
+            let mut bytes = vec![[0; LANES]; BYTES * layout.words];
             let mut row = first;
             while row < first + tokens {
                 let count = (LANES - row % LANES).min(first + tokens - row);
-                let words = &mut words[(row - first) * layout.words..];
+                bytes.fill([0; LANES]);
                 layout.for_each(head, |group, lane, mask, bit| {
                     let nibbles = &self.nibbles[self.geometry.entry(t, row, group)..][..count];
-                    let words = words[bit / WORD..].iter_mut().step_by(layout.words);
-                    for (word, nibble) in words.zip(nibbles) {
-                        *word |= u64::from(nibble >> lane & mask) << (bit % WORD);
+                    for (byte, nibble) in bytes[bit / 8].iter_mut().zip(nibbles) {
+                        *byte |= (nibble >> lane & mask) << (bit % 8);
                     }
                 });
+                let words = &mut words[(row - first) * layout.words..];
+                for (w, bytes) in bytes.as_chunks().0.iter().enumerate() {
+                    let words = words[w..].iter_mut().step_by(layout.words);
+                    words.zip(transposed(bytes)).take(count).for_each(|(to, word)| *to = word);
+                }
                 row += count;
             }
         });
@@ -200,25 +205,26 @@ impl Spikes {
         let mut nibbles = Self::silent(&geometry);
         let blocks = nibbles.par_chunks_mut(geometry.block_len().max(1)).enumerate();
         blocks.for_each(|(block, nibbles)| {
-            for t in 0..steps {
-                for head in 0..heads {
-                    let (mut row, end) = (block * LANES, ((block + 1) * LANES).min(rows));
-                    while row < end {
-                        let (sample, token) = (row / tokens, row % tokens);
-                        let count = (end - row).min(tokens - token);
-                        let at = ((t * shape[1] + sample) * heads + head) * tokens + token;
-                        let words = &words[at * layout.words..];
-                        layout.for_each(head, |group, lane, mask, bit| {
-                            let start = (group * steps + t) * LANES + row % LANES;
-                            let words = words[bit / WORD..].iter().step_by(layout.words);
-                            for (nibble, word) in
-                                nibbles[start..start + count].iter_mut().zip(words)
-                            {
-                                *nibble |= ((word >> (bit % WORD)) as u8 & mask) << lane;
-                            }
-                        });
-                        row += count;
+            let mut bytes = vec![[0; LANES]; BYTES * layout.words];
+            for (t, head) in (0..steps).flat_map(|t| (0..heads).map(move |head| (t, head))) {
+                let (mut row, end) = (block * LANES, ((block + 1) * LANES).min(rows));
+                while row < end {
+                    let (sample, token) = (row / tokens, row % tokens);
+                    let count = (end - row).min(tokens - token);
+                    let at = ((t * shape[1] + sample) * heads + head) * tokens + token;
+                    let words = &words[at * layout.words..];
+                    for (w, bytes) in bytes.as_chunks_mut().0.iter_mut().enumerate() {
+                        let words = words[w..].iter().step_by(layout.words).take(count);
+                        spread_words(words.copied(), bytes);
                     }
+                    layout.for_each(head, |group, lane, mask, bit| {
+                        let start = (group * steps + t) * LANES + row % LANES;
+                        let nibbles = &mut nibbles[start..start + count];
+                        for (nibble, byte) in nibbles.iter_mut().zip(&bytes[bit / 8]) {
+                            *nibble |= (byte >> (bit % 8) & mask) << lane;
+                        }
+                    });
+                    row += count;
                 }
             }
         });
@@ -227,6 +233,39 @@ impl Spikes {
 }
 
 const WORD: usize = u64::BITS as usize;
+/// Bytes of a word.
+const BYTES: usize = WORD / 8;
+
+/// The words of 64 rows, from their first bytes, their second bytes and so on.
+fn transposed(bytes: &[[u8; LANES]; BYTES]) -> impl Iterator<Item = u64> {
+    (0..LANES / 8).flat_map(|i| {
+        transpose(bytes.each_ref().map(|bytes| u64::from_le_bytes(bytes.as_chunks().0[i])))
+    })
+}
+
+/// The reverse of [`transposed`] for up to 64 rows.
+fn spread_words(mut words: impl Iterator<Item = u64>, bytes: &mut [[u8; LANES]; BYTES]) {
+    for i in 0..LANES / 8 {
+        let eight = std::array::from_fn(|_| words.next().unwrap_or(0));
+        for (bytes, eight) in bytes.iter_mut().zip(transpose(eight)) {
+            bytes.as_chunks_mut().0[i] = eight.to_le_bytes();
+        }
+    }
+}
+
+/// Byte `j` of word `i` becomes byte `i` of word `j`.
+fn transpose(mut words: [u64; 8]) -> [u64; 8] {
+    for step in [4, 2, 1] {
+        // Squares of `step` bytes off the diagonal change places.
+        let keep = u64::MAX / ((1 << (8 * step)) + 1);
+        for i in (0..8).filter(|i| i & step == 0) {
+            let changed = (words[i] >> (8 * step) ^ words[i + step]) & keep;
+            words[i] ^= changed << (8 * step);
+            words[i + step] ^= changed;
+        }
+    }
+    words
+}
 
 /// How the channels of heads lie in words.
 struct HeadWords {

@@ -1,6 +1,9 @@
 //! Counting events per pixel.
 
-use super::Slicing;
+use super::{
+    Slicing,
+    tally::{Strides, Tally},
+};
 use crate::events::{Event, EventError, Sensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -56,14 +59,6 @@ impl Frames {
     pub fn into_values(self) -> Vec<f32> {
         self.values
     }
-}
-
-/// Distance in memory between neighbours in polarity, row and column.
-#[derive(Clone, Copy)]
-struct Strides {
-    p: usize,
-    y: usize,
-    x: usize,
 }
 
 impl Framing {
@@ -134,8 +129,10 @@ impl Framing {
         }
         let frames = out.par_chunks_exact_mut(self.size()).zip(ranges);
         let outside = frames.map_init(Vec::new, |low, (frame, range)| {
-            let found = add(&events[range.clone()], self.sensor, strides, frame, low)?;
-            Some(range.start + found)
+            let events = &events[range.clone()];
+            let inside = Tally::new(self.sensor, strides, frame, low).add(events);
+            let outside = || events.iter().position(|&event| !self.sensor.holds(event));
+            if inside { None } else { Some(range.start + outside()?) }
         });
         let outside = outside.flatten();
         match outside.min() {
@@ -146,35 +143,4 @@ impl Framing {
             }
         }
     }
-}
-
-/// Adds events to a frame of zeros; returns the first that lies outside of it.
-///
-/// The low eight bits of the counts are kept in `low`, which fits a core's first cache.
-fn add(
-    events: &[Event],
-    sensor: Sensor,
-    strides: Strides,
-    frame: &mut [f32],
-    low: &mut Vec<u8>,
-) -> Option<usize> {
-    low.clear();
-    low.resize(frame.len(), 0);
-    let mut inside = true;
-    for &event in events {
-        inside &= sensor.holds(event);
-        let at = usize::from(event.p) * strides.p
-            + usize::from(event.y) * strides.y
-            + usize::from(event.x) * strides.x;
-        if let Some(count) = low.get_mut(at) {
-            *count = count.wrapping_add(1);
-            if *count == 0 {
-                frame[at] += 256.0;
-            }
-        }
-    }
-    for (count, &low) in frame.iter_mut().zip(low.iter()) {
-        *count += f32::from(low);
-    }
-    if inside { None } else { events.iter().position(|&event| !sensor.holds(event)) }
 }

@@ -17,6 +17,7 @@ mod npz;
 mod resize;
 mod slice;
 mod surface;
+mod tally;
 mod voxel;
 
 pub use count::{Frames, Framing, Polarities};
