@@ -5,7 +5,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::ArrayD;
 use snn_attn::{Attend, DilatedWindows, bidirectional_temporal_fusion};
 use snn_benches::{
-    inputs::{HEADS, SAMPLES, STEPS, WIDTH, attended, qkv},
+    inputs::{HEADS, RATE, SAMPLES, STEPS, WIDTH, attended, qkv},
     serve::Work,
     work::Attention,
 };
@@ -15,7 +15,7 @@ fn ssa(c: &mut Criterion) {
     let mut group = c.benchmark_group("ssa");
     group.sample_size(10);
     for tokens in [64, 196, 1024] {
-        let qkv = qkv(tokens, WIDTH).unwrap();
+        let qkv = qkv(tokens, WIDTH, RATE).unwrap();
         for (neuron, what) in [(false, "numbers"), (true, "spikes")] {
             let mut attention = Attention::new(qkv.each_ref(), HEADS, neuron);
             assert_eq!(attention.answer(), attended(&qkv, neuron), "{what} of the reference");
@@ -35,7 +35,7 @@ fn windows(c: &mut Criterion) {
     let packed = Packed::default();
     for side in [8, 16, 32] {
         let grid = [STEPS, SAMPLES, side, side, HEADS * WIDTH];
-        let dense = qkv(side * side, WIDTH)
+        let dense = qkv(side * side, WIDTH, RATE)
             .unwrap()
             .map(|x| x.into_shape_with_order(&grid[..]).unwrap().mapv(u32::from));
         let [q, k, v] = dense.each_ref().map(|x| packed.counts(x));
@@ -57,7 +57,7 @@ fn temporal_fusion(c: &mut Criterion) {
     group.sample_size(10);
     let packed = Packed::default();
     for tokens in [64, 196, 1024] {
-        let dense = qkv(tokens, WIDTH).unwrap().map(|x| x.mapv(u32::from));
+        let dense = qkv(tokens, WIDTH, RATE).unwrap().map(|x| x.mapv(u32::from));
         let [q, k, v] = dense.each_ref().map(|x| packed.counts(x));
         let run = || {
             let gate = |past: &Real, _: &Real| past.clone();

@@ -25,7 +25,7 @@ pub const SAMPLES: usize = 4;
 pub const HEADS: usize = 12;
 /// Channels of a head.
 pub const WIDTH: usize = 32;
-/// Share of queries, keys and values that are spikes.
+/// Share of queries, keys and values that are spikes, unless another is asked for.
 pub const RATE: f64 = 0.15;
 
 /// Codes that are searched.
@@ -53,13 +53,14 @@ pub fn fired(currents: &ArrayD<f32>) -> Vec<f32> {
     spikes.into_iter().map(f32::from).collect()
 }
 
-/// Queries, keys and values, `[T, B, N, C]`, for so many tokens and channels of a head.
+/// Queries, keys and values, `[T, B, N, C]`, for so many tokens and channels of a head, of which
+/// `rate` spike.
 ///
 /// # Errors
-/// Never: the distribution is a constant.
-pub fn qkv(tokens: usize, width: usize) -> Result<[tensor::Spikes; 3]> {
+/// If `rate` is no share.
+pub fn qkv(tokens: usize, width: usize, rate: f64) -> Result<[tensor::Spikes; 3]> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let bernoulli = Bernoulli::new(RATE)?;
+    let bernoulli = Bernoulli::new(rate)?;
     let shape = [STEPS, SAMPLES, tokens, HEADS * width];
     Ok(std::array::from_fn(|_| {
         ArrayD::from_shape_simple_fn(IxDyn(&shape), || bernoulli.sample(&mut rng))
@@ -82,13 +83,19 @@ pub fn attended(qkv: &[tensor::Spikes; 3], neuron: bool) -> Vec<f32> {
     spikes.into_iter().map(f32::from).collect()
 }
 
-/// So many queries `[H, n, d]`, keys and values `[H, N, d]` of so many tokens and channels.
+/// So many queries `[H, n, d]`, keys and values `[H, N, d]` of so many tokens and channels, of which
+/// `rate` spike.
 ///
 /// # Errors
-/// Never: the distribution is a constant.
-pub fn heads(queries: usize, tokens: usize, width: usize) -> Result<[tensor::Spikes; 3]> {
+/// If `rate` is no share.
+pub fn heads(
+    queries: usize,
+    tokens: usize,
+    width: usize,
+    rate: f64,
+) -> Result<[tensor::Spikes; 3]> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let bernoulli = Bernoulli::new(RATE)?;
+    let bernoulli = Bernoulli::new(rate)?;
     Ok([queries, tokens, tokens].map(|tokens| {
         let shape = IxDyn(&[HEADS, tokens, width]);
         ArrayD::from_shape_simple_fn(shape, || bernoulli.sample(&mut rng))

@@ -4,17 +4,15 @@
 use anyhow::Result;
 
 use super::{Hall, Rival, equal};
-use crate::inputs::{HEADS, RATE, SAMPLES, STEPS, attended, qkv};
+use crate::inputs::{HEADS, SAMPLES, STEPS, attended, qkv};
 
 const RIVALS: [Rival; 3] = [Rival::Torch, Rival::TorchCompile, Rival::Spikingjelly];
 
 pub(super) fn run(hall: &mut Hall<'_>) -> Result<()> {
-    let sizes: &[(usize, usize)] = match hall.options.quick {
-        true => &[(196, 32)],
-        false => &[(64, 32), (196, 32), (1024, 32), (4096, 32), (196, 64), (1024, 64)],
-    };
+    let all = [32, 64].map(|width| [64, 196, 1024, 4096].map(|tokens| (tokens, width)));
+    let sizes = if hall.options.quick { &[(196, 32)] } else { all.as_flattened() };
     for &(tokens, width) in sizes {
-        let qkv = qkv(tokens, width)?;
+        let qkv = qkv(tokens, width, hall.options.rate)?;
         let [q, k, v] = qkv.each_ref().map(|x| x.mapv(f32::from));
         let case = hall.write([("q", q), ("k", k), ("v", v)])?.display().to_string();
         for neuron in [false, true] {
@@ -43,7 +41,7 @@ pub(super) fn run(hall: &mut Hall<'_>) -> Result<()> {
                          {threads} threads",
                         STEPS * SAMPLES
                     ),
-                    vec![format!("{:.0} % of queries, keys and values are spikes", 100.0 * RATE)],
+                    vec![hall.spiking()],
                     ("ms", 1e3),
                     entries,
                     &judge,

@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use super::{Hall, Rival, within};
-use crate::inputs::{HEADS, RATE, WIDTH, decoded, heads};
+use crate::inputs::{HEADS, WIDTH, decoded, heads};
 
 const RIVALS: [Rival; 2] = [Rival::Torch, Rival::TorchCompile];
 
@@ -31,7 +31,7 @@ const NEAR: f32 = 1e-4;
 
 pub(super) fn run(hall: &mut Hall<'_>) -> Result<()> {
     for tokens in [1_000, 8_000, 64_000] {
-        let qkv = heads(1, tokens, WIDTH)?;
+        let qkv = heads(1, tokens, WIDTH, hall.options.rate)?;
         let [q, k, v] = qkv.each_ref().map(|x| x.mapv(f32::from));
         let case = hall.write([("q", q), ("k", k), ("v", v)])?.display().to_string();
         let [wta, softmax] = [Form::Wta, Form::Softmax].map(|form| decoded(&qkv, form));
@@ -56,7 +56,7 @@ pub(super) fn run(hall: &mut Hall<'_>) -> Result<()> {
             hall.hold(
                 format!("decoding step, {HEADS} heads of {WIDTH} channels, {tokens} tokens, {threads} threads"),
                 vec![
-                    format!("{:.0} % of queries, keys and values are spikes", 100.0 * RATE),
+                    hall.spiking(),
                     "wta is winner-take-all attention; softmax is another function, which it replaces".into(),
                 ],
                 ("µs a step", 1e6),

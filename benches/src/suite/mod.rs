@@ -84,6 +84,9 @@ pub struct Options {
         value_parser = precision
     )]
     pub precision: Vec<Precision>,
+    /// Share of queries, keys and values that are spikes, in the suites of attention
+    #[arg(long, default_value_t = crate::inputs::RATE)]
+    pub rate: f64,
     /// Turns that everybody gets
     #[arg(long, default_value_t = 10)]
     pub rounds: usize,
@@ -212,6 +215,11 @@ struct Hall<'a> {
 }
 
 impl Hall<'_> {
+    /// A condition of the suites of attention.
+    fn spiking(&self) -> String {
+        format!("{:.0} % of queries, keys and values are spikes", 100.0 * self.options.rate)
+    }
+
     /// The rivals that a suite has, of those that were asked for.
     fn rivals(&self, of_suite: &[Rival]) -> Vec<Rival> {
         if self.options.no_rivals {

@@ -10,7 +10,7 @@ use snn_attn::codes::Measure;
 use snn_core::tensor;
 
 use super::{Hall, Rival, within};
-use crate::inputs::{HEADS, RATE, heads};
+use crate::inputs::{HEADS, heads};
 
 const RIVALS: [Rival; 2] = [Rival::Torch, Rival::TorchCompile];
 
@@ -74,7 +74,7 @@ pub(super) fn run(hall: &mut Hall<'_>) -> Result<()> {
             if hall.options.quick && tokens > 1024 {
                 continue;
             }
-            let qkv = heads(tokens, tokens, width)?;
+            let qkv = heads(tokens, tokens, width, hall.options.rate)?;
             let expected = attended(&qkv, mechanism);
             let [q, k, v] = qkv.map(|x| x.mapv(f32::from));
             let case = hall.write([("q", q), ("k", k), ("v", v)])?.display().to_string();
@@ -90,8 +90,7 @@ pub(super) fn run(hall: &mut Hall<'_>) -> Result<()> {
                     entries.push(hall.rival(rival, "scores", &shared)?);
                 }
                 entries.push(hall.ours(mechanism.name(), "scores", &shared)?);
-                let mut conditions =
-                    vec![format!("{:.0} % of queries, keys and values are spikes", 100.0 * RATE)];
+                let mut conditions = vec![hall.spiking()];
                 if mechanism.measure().is_some() {
                     conditions.push(format!("{KEEP} keys for each query, ties by lowest index"));
                 }
