@@ -1,5 +1,7 @@
 //! Neurons: from currents to packed spikes, certified.
 
+use std::borrow::Borrow;
+
 use ndarray::ArrayD;
 use rayon::prelude::*;
 
@@ -44,22 +46,22 @@ struct Margin {
 
 impl<'a> Fire<'a> {
     /// For currents within `bounds`, which are only asked for where they matter, over `steps` steps.
-    fn new(
+    fn new<B: Borrow<Bounds>>(
         packed: &'a Packed,
         neuron: &'a Neuron,
         leak: Option<f64>,
-        bounds: impl FnOnce() -> Bounds,
+        bounds: impl FnOnce() -> B,
         steps: usize,
     ) -> Self {
         let dynamics = Dynamics::new(neuron, leak);
         let (keep, gain) = (f64::from(dynamics.keep).abs(), f64::from(dynamics.gain).abs());
         let stays: f64 = (0..steps).map(|t| keep.powi(t as i32)).sum();
         let levels = neuron.threshold.abs() + neuron.rest().abs();
-        let margins = |Bounds { error, each, most, magnitude }| -> Vec<Margin> {
+        let margins = |bounds: &Bounds| -> Vec<Margin> {
+            let Bounds { error, each, most, magnitude } = bounds;
             let margin = |n: usize| {
                 let of_channel = |x: &Vec<f32>| f64::from(x[n]);
-                let [error, each, most, magnitude] =
-                    [&error, &each, &most, &magnitude].map(of_channel);
+                let [error, each, most, magnitude] = [error, each, most, magnitude].map(of_channel);
                 // |h| is at most this; each step rounds six times.
                 let membrane = stays * (gain * magnitude + levels) + levels;
                 Margin { always: gain * error + 12.0 * UNIT * membrane, each: gain * each, most }
@@ -67,7 +69,7 @@ impl<'a> Fire<'a> {
             (0..error.len()).map(margin).collect()
         };
         let margins = match packed.precision() {
-            Precision::Exact => margins(bounds()),
+            Precision::Exact => margins(bounds().borrow()),
             _ => Vec::new(),
         };
         Self { packed, neuron, leak, dynamics, steps, keep, margins }
@@ -219,7 +221,7 @@ fn from_rough(
     to: &Geometry,
     out: &mut [u8],
 ) {
-    let fire = Fire::new(packed, neuron, leak, || rough.bounds.clone(), to.steps);
+    let fire = Fire::new(packed, neuron, leak, || &rough.bounds, to.steps);
     let piece = to.steps * LANES;
     out.par_chunks_mut(piece).zip(rough.values.par_chunks(piece * TILE)).enumerate().for_each(
         |(i, (out, values))| {

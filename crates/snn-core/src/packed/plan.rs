@@ -1,5 +1,7 @@
 //! Which kernel a synapse runs with.
 
+use std::sync::Arc;
+
 use super::{
     Packed, Precision,
     events::ByEvents,
@@ -103,7 +105,7 @@ impl<'a> Plan<'a> {
     }
 
     /// What the currents can be.
-    pub(super) fn bounds(&self) -> Bounds {
+    pub(super) fn bounds(&self) -> Arc<Bounds> {
         self.product.bounds(self.max())
     }
 
@@ -136,7 +138,8 @@ fn planes(isa: Isa, max: u32, digits: usize) -> Option<u32> {
 }
 
 /// Whether adding rows of weights event by event is the fastest for this input, which is else looked
-/// up in so many `bits`. Events are counted each time: no pass over examples is needed before.
+/// up in so many `bits`. Some of the events are counted each time: no pass over examples is needed
+/// before.
 fn events_pay(packed: &Packed, input: &Source, bits: Option<u32>) -> bool {
     // Events an input, as measured on whole networks.
     let few = match packed.isa().level() {
@@ -148,8 +151,7 @@ fn events_pay(packed: &Packed, input: &Source, bits: Option<u32>) -> bool {
     };
     // Weights of other forms are rounded in another way, and no answer may depend on the other
     // samples of its batch: only exact ones do not.
-    packed.precision() == Precision::Exact
-        && input.events() as f64 <= f64::from(bits.unwrap_or(2)) * few * input.inputs() as f64
+    packed.precision() == Precision::Exact && input.density() <= f64::from(bits.unwrap_or(2)) * few
 }
 
 /// Whether a [`Plan`] can be made for this input.

@@ -91,26 +91,35 @@ impl Source {
         }
     }
 
-    /// The sum of all inputs.
-    pub(super) fn events(&self) -> u64 {
+    /// Events an input, about: the mean over up to [`PARTS`] parts of the inputs.
+    pub(super) fn density(&self) -> f64 {
         match self.entries() {
             Entries::Spikes { nibbles, .. } => {
-                let (words, rest) = nibbles.as_chunks();
-                let words = words.iter().map(|word| u64::from_le_bytes(*word).count_ones());
-                let rest = rest.iter().map(|nibble| nibble.count_ones());
-                words.chain(rest).map(u64::from).sum()
+                let (words, _) = nibbles.as_chunks();
+                let events = |word: &[u8; 8]| u64::from(u64::from_le_bytes(*word).count_ones());
+                mean(words, events) / (8 * GROUP) as f64
             }
             Entries::Counts { bytes, .. } => {
-                bytes.as_flattened().iter().map(|&count| u64::from(count)).sum()
+                mean(bytes, |four| four.iter().copied().map(u64::from).sum()) / GROUP as f64
             }
         }
     }
+}
 
-    /// How many inputs there are.
-    pub(super) fn inputs(&self) -> usize {
-        let (Entries::Spikes { geometry, .. } | Entries::Counts { geometry, .. }) = self.entries();
-        geometry.steps * geometry.rows * geometry.channels
+/// Parts that a mean is taken of at most, and the entries of each.
+const PARTS: usize = 32;
+const PART: usize = 512;
+
+/// The mean of `value` over parts of `entries`.
+fn mean<T>(entries: &[T], value: impl Fn(&T) -> u64) -> f64 {
+    let parts = entries.len().div_ceil(PART);
+    let parts = entries.chunks(PART).step_by(parts.div_ceil(PARTS).max(1));
+    let (mut count, mut sum) = (0, 0);
+    for part in parts {
+        count += part.len();
+        sum += part.iter().map(&value).sum::<u64>();
     }
+    sum as f64 / count.max(1) as f64
 }
 
 /// Packs what an engine of spans reads.

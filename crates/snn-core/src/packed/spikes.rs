@@ -79,15 +79,15 @@ pub(super) fn mean_counts(x: &Real) -> Option<ArrayD<f64>> {
     for (i, entries) in bytes.chunks_exact(LANES).enumerate() {
         let (rest, t) = (i / geometry.steps, i % geometry.steps);
         let (block, g) = (rest / geometry.groups(), rest % geometry.groups());
-        for (lane, entry) in entries.iter().enumerate() {
-            let row = block * LANES + lane;
-            if row >= geometry.rows {
-                break;
+        for (sample, lanes) in of_samples(block, geometry.rows, positions) {
+            let mut of_group = [0u32; GROUP];
+            for entry in &entries[lanes] {
+                of_group.iter_mut().zip(entry).for_each(|(sum, &count)| *sum += u32::from(count));
             }
-            let start = (t * samples + row / positions) * channels + g * GROUP;
-            let end = (start + GROUP).min((t * samples + row / positions + 1) * channels);
-            for (sum, &count) in sums[start..end].iter_mut().zip(entry) {
-                *sum += u64::from(count);
+            let first = (t * samples + sample) * channels;
+            let there = g * GROUP..channels.min((g + 1) * GROUP);
+            for (sum, of_lanes) in sums[first..first + channels][there].iter_mut().zip(of_group) {
+                *sum += u64::from(of_lanes);
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Weights in the forms that kernels read, with the error that they make.
 
+use std::sync::{Arc, OnceLock};
+
 use super::{
     isa::Isa,
     kernel::{
@@ -30,6 +32,8 @@ pub(super) struct Product {
     reach: Vec<f64>,
     /// Greatest difference that one entry or weight makes.
     each: Vec<f64>,
+    /// What [`bounds`](Self::bounds) gave for the first greatest input that was asked for.
+    known: OnceLock<(u32, Arc<Bounds>)>,
 }
 
 #[derive(Debug)]
@@ -218,6 +222,7 @@ impl Product {
             error: vec![0.0; padded],
             reach: vec![0.0; padded],
             each: vec![0.0; padded],
+            known: OnceLock::new(),
         }
     }
 
@@ -228,7 +233,12 @@ impl Product {
     }
 
     /// What the currents can be where no input exceeds `max`.
-    pub(super) fn bounds(&self, max: u32) -> Bounds {
+    pub(super) fn bounds(&self, max: u32) -> Arc<Bounds> {
+        let (first, known) = self.known.get_or_init(|| (max, self.bounds_for(max).into()));
+        if max == *first { known.clone() } else { self.bounds_for(max).into() }
+    }
+
+    fn bounds_for(&self, max: u32) -> Bounds {
         let reach = |n: usize| f64::from(max) * (self.reach[n] + self.error[n]);
         let magnitude = |n: usize| reach(n) + f64::from(self.bias[n].abs());
         let each = self.each.iter().map(|&each| round_up(each)).collect();
