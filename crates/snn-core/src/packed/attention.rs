@@ -106,10 +106,15 @@ impl Attention {
     fn of_head(&self, head: usize) -> Vec<Integers> {
         let counts = self.key_values(head);
         // No sum of a channel exceeds that of all its counts, no entry four times the greatest.
-        let of_channel = |counts: &[u16]| counts.iter().map(|&n| u32::from(n)).sum::<u32>();
+        // Most are sure to fit 16 bits, which are added up eight at a time.
+        let narrow = self.most() <= usize::from(u16::MAX);
+        let of_channel = |counts: &[u16]| match narrow {
+            true => u32::from(counts.iter().fold(0, |sum: u16, &n| sum.wrapping_add(n))),
+            false => counts.iter().map(|&n| u32::from(n)).sum(),
+        };
         let channels = counts.iter().flat_map(|counts| counts.chunks_exact(self.width()));
         let sum = channels.map(of_channel).max().unwrap_or(0);
-        let greatest = counts.iter().flatten().copied().max().unwrap_or(0);
+        let greatest = counts.iter().flatten().fold(0, |greatest, &n| n.max(greatest));
         let (entry, byte) = (GROUP as u32 * u32::from(greatest), u32::from(u8::MAX));
         if sum <= byte {
             self.selected(head, &self.tables::<u8>(&counts), Integers::Bytes)
