@@ -85,7 +85,7 @@ pub struct Options {
     )]
     pub precision: Vec<Precision>,
     /// Share of queries, keys and values that are spikes, in the suites of attention
-    #[arg(long, default_value_t = crate::inputs::RATE)]
+    #[arg(long, default_value_t = crate::inputs::RATE, value_parser = share)]
     pub rate: f64,
     /// Turns that everybody gets
     #[arg(long, default_value_t = 10)]
@@ -108,6 +108,12 @@ pub struct Options {
     /// Python that has the rivals; `cargo xtask bench` makes one
     #[arg(long)]
     pub python: Option<PathBuf>,
+}
+
+/// A share of all, from 0 to 1.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| format!("expected a number from 0 to 1, found `{text}`"))
 }
 
 /// A precision by its name.
