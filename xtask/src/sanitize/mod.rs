@@ -12,7 +12,8 @@ use crate::ci::{Step, perform};
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Packages with SIMD kernels or packed layouts.
-const PACKAGES: [&str; 6] = ["-p", "snn-core", "-p", "snn-hash", "-p", "snn-attn"];
+const PACKAGES: [&str; 8] =
+    ["-p", "snn-core", "-p", "snn-hash", "-p", "snn-attn", "-p", "snn-data"];
 
 /// Runs all and prints what each took. Fails with the first that does.
 ///

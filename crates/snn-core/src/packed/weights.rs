@@ -405,7 +405,7 @@ impl Product {
 }
 
 /// What numbers can be, channel by channel, filled up to whole tiles.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Bounds {
     /// Greatest difference from the definition.
     pub(super) error: Vec<f32>,
@@ -445,4 +445,23 @@ fn selections(weights: &[f64; GROUP]) -> [f64; 16] {
     std::array::from_fn(|nibble| {
         weights.iter().enumerate().filter(|(i, _)| nibble >> i & 1 == 1).map(|(_, w)| w).sum()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_those_of_the_greatest_input_that_is_asked_for() {
+        let weights: Vec<f64> = (0..40).map(|i| f64::from(i * 7 % 11) - 4.3).collect();
+        let made = || Product::lookup(&weights, vec![0.5; 5], 8, 2);
+        let product = made();
+        for max in [1, 7, 3, 1] {
+            assert_eq!(product.bounds(max), made().bounds(max), "inputs up to {max}");
+        }
+        let [one, seven] = [1, 7].map(|max| product.bounds(max));
+        assert!(
+            (0..5).all(|n| seven.magnitude[n] > one.magnitude[n] && seven.most[n] > one.most[n])
+        );
+    }
 }

@@ -38,11 +38,9 @@ impl<'a> Tally<'a> {
         let (done, inside) = vectors::add(&mut self, events);
         #[cfg(not(target_arch = "x86_64"))]
         let (done, inside) = (0, true);
-        let inside = inside & self.add_each(&events[done..]);
-        for (count, &low) in self.frame.iter_mut().zip(self.low.iter()) {
-            *count += f32::from(low);
-        }
-        inside
+        let rest_inside = self.add_each(&events[done..]);
+        self.finish();
+        inside && rest_inside
     }
 
     /// The scalar form.
@@ -56,6 +54,13 @@ impl<'a> Tally<'a> {
             self.count(at);
         }
         inside
+    }
+
+    /// Adds the low bits to the frame.
+    fn finish(self) {
+        for (count, &low) in self.frame.iter_mut().zip(self.low.iter()) {
+            *count += f32::from(low);
+        }
     }
 
     #[inline(always)]
@@ -148,36 +153,54 @@ mod tests {
     use super::*;
     use proptest::{collection::vec, prelude::*};
 
+    /// What the frame of zeros becomes, and whether all events lie on the sensor.
+    fn counted(
+        add: impl Fn(Tally<'_>, &[Event]) -> bool,
+        (sensor, strides): (Sensor, Strides),
+        events: &[Event],
+    ) -> (Vec<f32>, bool) {
+        let mut frame = vec![0.0; 2 * sensor.pixels()];
+        let inside = add(Tally::new(sensor, strides, &mut frame, &mut vec![7; 3]), events);
+        (frame, inside)
+    }
+
     proptest! {
         #[test]
-        fn both_forms_count_the_same(
-            (width, height) in (1u16..40, 1u16..40),
+        fn every_form_counts_the_events_of_each_place(
+            // Events of a small sensor count beyond a byte.
+            (width, height) in prop_oneof![Just((1, 1)), (1u16..40, 1u16..40)],
             drawn in vec((any::<i64>(), 0u16..41, 0u16..41, any::<bool>()), 0..2000),
-            clipped: bool,
-            last: bool,
+            outside in any::<Option<prop::sample::Index>>(),
+            layout in 0usize..3,
         ) {
-            let event = |(t, x, y, p)| match clipped {
-                true => Event { t, x: x % width, y: y % height, p },
-                false => Event { t, x, y, p },
-            };
-            let events: Vec<Event> = drawn.into_iter().map(event).collect();
-            let (sensor, [w, h]) = (Sensor::new(width, height), [width, height].map(usize::from));
-            let strides = match last {
-                true => Strides { p: 1, y: 2 * w, x: 2 },
-                false => Strides { p: h * w, y: w, x: 1 },
-            };
-            let (mut low, mut found) = (Vec::new(), vec![0.0; 2 * h * w]);
-            let inside = Tally::new(sensor, strides, &mut found, &mut low).add(&events);
-            prop_assert_eq!(inside, events.iter().all(|&event| sensor.holds(event)));
-            let mut expected = vec![0.0; 2 * h * w];
-            for e in &events {
-                let [x, y, p] = [e.x, e.y, e.p.into()].map(usize::from);
-                if let Some(count) = expected.get_mut(p * strides.p + y * strides.y + x * strides.x) {
-                    *count += 1.0;
-                }
+            let event = |(t, x, y, p)| Event { t, x: x % width, y: y % height, p };
+            let mut events: Vec<Event> = drawn.into_iter().map(event).collect();
+            if let Some(one) = outside.filter(|_| !events.is_empty()) {
+                // Beside or below the sensor.
+                let event = one.get_mut(&mut events);
+                *(if event.p { &mut event.x } else { &mut event.y }) += width.max(height);
             }
-            if inside {
-                prop_assert_eq!(found, expected);
+            let [w, h] = [width, height].map(usize::from);
+            let first = Strides { p: h * w, y: w, x: 1 };
+            let strides = [first, Strides { p: 0, ..first }, Strides { p: 1, y: 2 * w, x: 2 }];
+            let how = (Sensor::new(width, height), strides[layout]);
+            let scalar = |mut tally: Tally<'_>, events: &[Event]| {
+                let inside = tally.add_each(events);
+                tally.finish();
+                inside
+            };
+            let (of_scalar, scalar_inside) = counted(scalar, how, &events);
+            let (found, inside) = counted(|tally, events| tally.add(events), how, &events);
+            let all = events.iter().all(|e| e.x < width && e.y < height);
+            prop_assert_eq!((scalar_inside, inside), (all, all));
+            if all {
+                let mut expected = vec![0.0; found.len()];
+                for e in &events {
+                    let [x, y, p] = [e.x, e.y, e.p.into()].map(usize::from);
+                    expected[p * how.1.p + y * how.1.y + x * how.1.x] += 1.0;
+                }
+                prop_assert_eq!(&of_scalar, &expected);
+                prop_assert_eq!(&found, &expected);
             }
         }
     }
