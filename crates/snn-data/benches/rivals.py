@@ -6,12 +6,13 @@ Usage: python3 rivals.py [FOLDER]    (tonic 1.7.0, SpikingJelly 2.0.0, numpy 2.4
 Recordings that were put into the folder are read too. Files are in the page cache; times are medians
 over rounds in which each program has one turn, so that what else the machine does slows all alike: a
 run that counts after 50 ms of runs that do not. SpikingJelly's AEDAT 3 reader takes seconds for a
-file and has one turn only. Before anything is
-timed, the number of events and the sum of their times must be the same in all programs, and the
-SHA-256 over all events in the three forms of snn-data: the whole file into new memory; into memory
-that was used before; in batches of bounded memory. `bytes alone` is what the system takes to copy
-the bytes of the file from its cache: no reader that asks for them can be faster. `events alone` is
-what it takes two threads to look at the events in memory.
+file and has one turn only.
+
+Before anything is timed, the number of events and the sum of their times must be the same in all
+programs, and the SHA-256 over all events in the three forms of snn-data: the whole file into new
+memory; into memory that was used before; in batches of bounded memory. `bytes alone` is what the
+system takes to copy the bytes of the file from its cache: no reader that asks for them can be faster.
+`events alone` is what it takes two threads to look at the events in memory.
 """
 
 import pathlib
