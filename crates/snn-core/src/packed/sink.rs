@@ -1,6 +1,6 @@
 //! Where currents go.
 
-use super::{kernel::Membranes, layout::Geometry};
+use super::kernel::Membranes;
 
 /// Takes the currents of one tile at a time.
 pub(super) trait Sink: Sync {
@@ -34,9 +34,9 @@ pub(super) struct Place {
     pub(super) tile: usize,
 }
 
-/// Tiles of a task, whole `spans` of them: enough tasks that a busy core does not stall the rest,
-/// each large enough to pay for a panel.
-pub(super) fn share(to: &Geometry, span: usize) -> usize {
-    let wanted = (4 * rayon::current_num_threads()).div_ceil(to.blocks().max(1));
-    to.groups().div_ceil(wanted).next_multiple_of(span).min(to.groups().max(1))
+/// Tiles of a task of `tiles`, whole `spans` of them, where as much is to do `times`: enough tasks
+/// that a busy core does not stall the rest, each large enough to pay for a panel.
+pub(super) fn share(tiles: usize, times: usize, span: usize) -> usize {
+    let wanted = (4 * rayon::current_num_threads()).div_ceil(times.max(1));
+    tiles.div_ceil(wanted).next_multiple_of(span).min(tiles.max(1))
 }

@@ -170,9 +170,7 @@ impl<'a> Packers<'a> {
             len: usize,
             [n, lane]: [usize; 2],
         ) -> Vec<f64> {
-            let (exact, unit) = (synapse.exact(), synapse.parts.unit());
-            let current = |panel: &[E]| exact.of_panels(isa, n, lane, unit, &[panel]);
-            panels.chunks_exact(len).map(current).collect()
+            synapse.exact().of_panels(isa, n, lane, synapse.parts.unit(), (&[panels], len))
         }
         match self {
             Self::Spikes(packer) => steps((isa, synapse), nibbles, packer.len(), [n, lane]),

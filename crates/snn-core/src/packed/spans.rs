@@ -67,7 +67,7 @@ struct Scratch<E: Engine> {
 pub(super) fn run<E: Engine, S: Sink>(engine: &E, to: &Geometry, sink: &S, out: &mut [S::Out]) {
     let (steps, tiles) = (to.steps, to.groups());
     let (piece, of_span) = (steps * S::LEN, engine.tiles());
-    let share = share(to, of_span);
+    let share = share(tiles, to.blocks(), of_span);
     let scratch = || {
         Mutex::new(Scratch::<E> {
             block: usize::MAX,

@@ -247,22 +247,25 @@ impl Exact {
         }
     }
 
-    /// The current of output `n` for row `lane` of panels worth 1, 2, 4... times
-    /// `unit`.
+    /// The currents of output `n` for row `lane` of panels `[T][len]` worth 1, 2, 4... times
+    /// `unit`, step by step.
     pub(super) fn of_panels<E: Factor>(
         &self,
         isa: Isa,
         n: usize,
         lane: usize,
         unit: f64,
-        panels: &[&[E]],
-    ) -> f64 {
+        (panels, len): (&[&[E]], usize),
+    ) -> Vec<f64> {
         let row = n * self.width..(n + 1) * self.width;
-        let sum = match &self.weights {
-            Rows::Single(weights) => E::dot(isa, panels, lane, &weights[row]),
-            Rows::Double(weights) => E::dot(isa, panels, lane, &weights[row]),
+        let mut sums = match &self.weights {
+            Rows::Single(weights) => E::dot(isa, panels, len, lane, &weights[row]),
+            Rows::Double(weights) => E::dot(isa, panels, len, lane, &weights[row]),
         };
-        self.through(n, sum * unit)
+        for sum in &mut sums {
+            *sum = self.through(n, *sum * unit);
+        }
+        sums
     }
 
     /// The current of output `n` for a row of input that sees `columns`, tap by

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{
     isa::Isa,
-    kernel::{self, Column, Membranes, Sums, TILE, Weight, scale_sums},
+    kernel::{self, Column, Membranes, Sums, TILE, Table, Weight, scale_sums},
     layout::{GROUP, Geometry, LANES},
     panel::{Entry, Packer},
     sink::{Currents, Place, Sink, share},
@@ -23,16 +23,21 @@ pub(super) trait Factor: Entry {
     /// The greatest number of units that a row of a panel adds: what the error
     /// of a current is proportional to.
     fn activity(panel: &[Self]) -> f32;
-    /// Sum of the products of row `lane` of arranged panels, worth 1, 2, 4...,
-    /// with `weights`.
-    fn dot<W: Weight>(isa: Isa, panels: &[&[Self]], lane: usize, weights: &[W]) -> f64;
-    /// Adds products with the groups of `panel`, which start at `group` and are
-    /// worth `2^bit`.
+    /// Sums of the products of row `lane` of arranged panels, `[T][len]`, worth 1, 2, 4...,
+    /// with `weights`, step by step.
+    fn dot<W: Weight>(
+        isa: Isa,
+        panels: &[&[Self]],
+        len: usize,
+        lane: usize,
+        weights: &[W],
+    ) -> Vec<f64>;
+    /// Adds products with the groups of `panel`, which are worth `2^bit`, for the groups of a tile
+    /// at `place`, whose tables are given.
     fn add(
         product: &Product,
         isa: Isa,
-        tile: usize,
-        group: usize,
+        place: ([usize; 2], &[Table]),
         panel: (&[Self], u32),
         sums: &mut Sums,
     );
@@ -43,32 +48,37 @@ impl Factor for u8 {
     fn arrange(isa: Isa, panel: &mut [u8]) {
         kernel::arrange(isa, panel);
     }
-    /// Groups that select an entry.
+    /// Spikes.
     fn activity(panel: &[u8]) -> f32 {
         let mut sums = [0u32; LANES];
-        for groups in panel.chunks(LANES * usize::from(u8::MAX)) {
-            let mut active = [0u8; LANES];
+        for groups in panel.chunks(LANES * (usize::from(u8::MAX) / GROUP)) {
+            let mut spikes = [0u8; LANES];
             for nibbles in groups.chunks_exact(LANES) {
-                for (active, &nibble) in active.iter_mut().zip(nibbles) {
-                    *active += u8::from(nibble != 0);
+                for (spikes, &nibble) in spikes.iter_mut().zip(nibbles) {
+                    *spikes += nibble - (nibble >> 1) - (nibble >> 2) - (nibble >> 3);
                 }
             }
-            sums.iter_mut().zip(active).for_each(|(sum, active)| *sum += u32::from(active));
+            sums.iter_mut().zip(spikes).for_each(|(sum, spikes)| *sum += u32::from(spikes));
         }
         sums.into_iter().max().unwrap_or(0) as f32
     }
-    fn dot<W: Weight>(isa: Isa, panels: &[&[u8]], lane: usize, weights: &[W]) -> f64 {
-        kernel::dot_arranged(isa, panels, lane, weights)
+    fn dot<W: Weight>(
+        isa: Isa,
+        panels: &[&[u8]],
+        len: usize,
+        lane: usize,
+        weights: &[W],
+    ) -> Vec<f64> {
+        kernel::dot_arranged(isa, panels, len, lane, weights)
     }
     fn add(
         product: &Product,
         isa: Isa,
-        tile: usize,
-        group: usize,
+        (_, tables): ([usize; 2], &[Table]),
         panel: (&[u8], u32),
         sums: &mut Sums,
     ) {
-        product.look_up(isa, tile, group, panel, sums);
+        product.look_up(isa, tables, panel, sums);
     }
 }
 
@@ -85,15 +95,22 @@ impl Factor for [u8; GROUP] {
         }
         sums.into_iter().max().unwrap_or(0) as f32
     }
-    fn dot<W: Weight>(isa: Isa, panels: &[&[Self]], lane: usize, weights: &[W]) -> f64 {
-        let entries = panels.first().map_or(&[][..], |panel| &panel[lane..]);
-        kernel::dot(isa, Column { entries, stride: 1 }, weights)
+    fn dot<W: Weight>(
+        isa: Isa,
+        panels: &[&[Self]],
+        len: usize,
+        lane: usize,
+        weights: &[W],
+    ) -> Vec<f64> {
+        let of_step = |panel: &[Self]| {
+            kernel::dot(isa, Column { entries: &panel[lane..], stride: 1 }, weights)
+        };
+        panels.iter().flat_map(|panel| panel.chunks_exact(len)).map(of_step).collect()
     }
     fn add(
         product: &Product,
         isa: Isa,
-        tile: usize,
-        group: usize,
+        ([tile, group], _): ([usize; 2], &[Table]),
         (panel, _): (&[Self], u32),
         sums: &mut Sums,
     ) {
@@ -101,14 +118,30 @@ impl Factor for [u8; GROUP] {
     }
 }
 
-/// What a thread works with: the panels `[bits][T]` of the block that it last
-/// worked on, how active that block is, and sums and currents of a tile, `[T]`.
-struct Scratch<E> {
-    block: usize,
+/// What is read of a block of rows: panels `[bits][T]`, and how active it is, step by step.
+struct Seen<E> {
     panels: Vec<Vec<E>>,
     activity: Vec<f32>,
+}
+
+/// What a thread works with: the blocks that it last worked on, the first of them, tables of a chunk,
+/// sums `[blocks][T]` and currents `[T]` of a tile.
+struct Scratch<E> {
+    first: usize,
+    blocks: Vec<Seen<E>>,
+    tables: Vec<Table>,
     sums: Vec<Sums>,
     currents: Vec<Membranes>,
+}
+
+/// Bytes of panels that stay in the second-level cache.
+const NEAR: usize = 1 << 19;
+
+/// Blocks that share tables: a table is made once for all of them.
+fn together<E>(to: &Geometry, bits: usize, len: usize) -> usize {
+    let size = size_of::<E>() * to.steps * bits * len;
+    let threads = rayon::current_num_threads();
+    (to.blocks() / threads).min(NEAR / size.max(1)).clamp(1, 4)
 }
 
 /// Runs `sink` over all tiles; input is the sum of what `packers` give, worth 1,
@@ -124,67 +157,94 @@ pub(super) fn tiles<E: Factor, S: Sink>(
 ) {
     let (steps, tiles, unit) = (to.steps, to.groups(), synapse.parts.unit());
     let (piece, len) = (steps * S::LEN, packers[0].len());
-    let share = share(to, 4);
+    let together = together::<E>(to, packers.len(), len);
+    let share = share(to.groups(), to.blocks().div_ceil(together), 1);
     let scratch = || {
-        let panels = packers.iter().map(|_| Vec::new()).collect();
+        let seen = || Seen { panels: vec![Vec::new(); packers.len()], activity: vec![0.0; steps] };
         let currents = vec![[[0.0; LANES]; TILE]; steps];
-        let activity = vec![0.0; steps];
-        Mutex::new(Scratch { block: usize::MAX, panels, activity, sums: Vec::new(), currents })
+        let blocks = (0..together).map(|_| seen()).collect();
+        let (tables, sums) = (Vec::new(), Vec::new());
+        Mutex::new(Scratch { first: usize::MAX, blocks, tables, sums, currents })
     };
     let scratches: Vec<_> = (0..rayon::current_num_threads()).map(|_| scratch()).collect();
-    let parts = out.par_chunks_mut(tiles * piece).enumerate().flat_map(|(block, out)| {
-        let parts = out.par_chunks_mut(share * piece).enumerate();
-        parts.map(move |(part, out)| (block, part * share, out))
-    });
-    parts.for_each(|(block, first, out)| {
+    let pack = |block: usize, Seen { panels, activity }: &mut Seen<E>| {
+        activity.fill(0.0);
+        for (bit, (packer, panels)) in (0..).zip(packers.iter().zip(panels)) {
+            packer.pack(block, panels);
+            let asked = if sink.certifies() { steps } else { 0 };
+            for (activity, panel) in activity.iter_mut().zip(panels.chunks_exact(len)).take(asked) {
+                *activity += E::activity(panel) * (1 << bit) as f32;
+            }
+            E::arrange(isa, panels);
+        }
+    };
+    parts(out, [together, tiles, share], piece).into_par_iter().for_each(|part| {
         let own = &scratches[rayon::current_thread_index().unwrap_or(0)];
         let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
-        let Scratch { block: packed, panels, activity, sums, currents } = &mut *own;
-        if *packed != block {
-            activity.fill(0.0);
-            for (bit, (packer, panels)) in (0..).zip(packers.iter().zip(&mut *panels)) {
-                packer.pack(block, panels);
-                let asked = if sink.certifies() { steps } else { 0 };
-                for (activity, panel) in
-                    activity.iter_mut().zip(panels.chunks_exact(len)).take(asked)
-                {
-                    *activity += E::activity(panel) * (1 << bit) as f32;
-                }
-                E::arrange(isa, panels);
-            }
-            *packed = block;
+        let Scratch { first, blocks, tables, sums, currents } = &mut *own;
+        let blocks = &mut blocks[..part.out.len()];
+        if *first != part.block {
+            (part.block..).zip(&mut *blocks).for_each(|(block, seen)| pack(block, seen));
+            *first = part.block;
         }
-        for (tile, out) in (first..).zip(out.chunks_exact_mut(piece)) {
+        let mut outs: Vec<_> =
+            part.out.into_iter().map(|out| out.chunks_exact_mut(piece)).collect();
+        for tile in part.tile..(part.tile + share).min(tiles) {
             sums.clear();
-            sums.resize(steps, product.start(tile, packers.len()));
+            sums.resize(blocks.len() * steps, product.start(tile, packers.len()));
             for start in (0..len).step_by(E::CHUNK * LANES) {
                 let end = (start + E::CHUNK * LANES).min(len);
                 let group = start / LANES;
-                for (t, sums) in sums.iter_mut().enumerate() {
-                    // The next chunk is on its way; ask for that behind it.
-                    product.prefetch((tile, group), (2 * E::CHUNK, E::CHUNK), [t, steps]);
-                    for (bit, panels) in (0..).zip(&*panels) {
-                        let panel = &panels[t * len + start..t * len + end];
-                        E::add(product, isa, tile, group, (panel, bit), sums);
+                product.tabulate(isa, tile, group, (end - start) / LANES, tables);
+                for (seen, sums) in blocks.iter().zip(sums.chunks_exact_mut(steps)) {
+                    for (t, sums) in sums.iter_mut().enumerate() {
+                        for (bit, panels) in (0..).zip(&seen.panels) {
+                            let panel = &panels[t * len + start..t * len + end];
+                            E::add(product, isa, ([tile, group], tables), (panel, bit), sums);
+                        }
                     }
                 }
             }
             let (scale, bias) = product.worth(tile);
-            for (sums, currents) in sums.iter().zip(&mut *currents) {
-                scale_sums(isa, sums, &scale, &bias, currents);
-            }
-            let exact = |lane: usize, n: usize| -> Vec<f64> {
-                let current = |t: usize| {
-                    let panels = panels.iter().map(|panels| &panels[t * len..(t + 1) * len]);
-                    let panels: Vec<&[E]> = panels.collect();
-                    synapse.exact().of_panels(isa, tile * TILE + n, lane, unit, &panels)
+            let blocks = blocks.iter().zip(sums.chunks_exact(steps)).zip(&mut outs);
+            for (block, ((Seen { panels, activity }, sums), outs)) in (part.block..).zip(blocks) {
+                for (sums, currents) in sums.iter().zip(&mut *currents) {
+                    scale_sums(isa, sums, &scale, &bias, currents);
+                }
+                let exact = |lane: usize, n: usize| {
+                    let panels: Vec<&[E]> = panels.iter().map(Vec::as_slice).collect();
+                    synapse.exact().of_panels(isa, tile * TILE + n, lane, unit, (&panels, len))
                 };
-                (0..steps).map(current).collect()
-            };
-            let currents = Currents { values: currents, activity, exact: &exact };
-            sink.take(Place { block, tile }, currents, out);
+                let currents = Currents { values: currents, activity, exact: &exact };
+                let Some(out) = outs.next() else { unreachable!("a piece for every tile") };
+                sink.take(Place { block, tile }, currents, out);
+            }
         }
     });
+}
+
+/// What a task writes: some tiles of some blocks.
+struct Part<'a, O> {
+    block: usize,
+    tile: usize,
+    /// Block by block.
+    out: Vec<&'a mut [O]>,
+}
+
+/// Parts of `out`, `[blocks][tiles]` pieces: of `together` blocks and `share` tiles each.
+fn parts<O>(out: &mut [O], [together, tiles, share]: [usize; 3], piece: usize) -> Vec<Part<'_, O>> {
+    let mut all = Vec::new();
+    for (i, blocks) in out.chunks_mut(together * tiles * piece).enumerate() {
+        let first = all.len();
+        let part = |tile| Part { block: i * together, tile, out: Vec::new() };
+        all.extend((0..tiles).step_by(share).map(part));
+        for block in blocks.chunks_mut(tiles * piece) {
+            for (part, out) in all[first..].iter_mut().zip(block.chunks_mut(share * piece)) {
+                part.out.push(out);
+            }
+        }
+    }
+    all
 }
 
 const _: () = assert!(GROUP == TILE, "a tile of outputs is a group of the next input");

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use super::{
     isa::Isa,
     kernel::{
-        self, Block, CHANNELS, Corners, DEPTH, Events, Matrices, Membranes, QUAD, SPAN, Sums, TILE,
-        Table,
+        self, Block, Bytes, CHANNELS, Corners, DEPTH, Events, Matrices, Membranes, QUAD, SPAN,
+        Sums, TILE, Table, WORTH, Words,
     },
     layout::{GROUP, LANES},
 };
@@ -38,8 +38,8 @@ pub(super) struct Product {
 
 #[derive(Debug)]
 enum Form {
-    /// `[tiles][quads][TILE][digits]`.
-    Lookup(Vec<Table>),
+    /// `[tiles][quads]`, see [`tabulate`](kernel::tabulate): one of the two may be empty.
+    Lookup { words: Vec<Words>, bytes: Vec<Bytes> },
     /// `[tiles][groups][TILE][digits]` groups of weights.
     Integer { weights: Vec<[i8; GROUP]>, max: u32 },
     /// `[spans][chunks of DEPTH groups][channels or digits]`.
@@ -51,45 +51,47 @@ enum Form {
 }
 
 impl Product {
-    /// Tables of the sums that four spikes of a group can select.
+    /// What tables of the sums that four spikes of a group can select are made of.
     pub(super) fn lookup(weights: &[f64], bias: Vec<f64>, width: usize, digits: usize) -> Self {
         let groups = (width / GROUP).next_multiple_of(QUAD);
-        let outputs = bias.len();
-        let quads = groups / QUAD;
-        let mut form = vec![[0; 16 * QUAD]; outputs.div_ceil(TILE) * quads * TILE * digits];
         let mut product = Self::empty(digits, groups, &bias);
+        let quads = groups / QUAD;
+        let len = product.scale.len() / TILE * quads;
+        let mut words = vec![Words::default(); if digits > 1 { len } else { 0 }];
+        let mut bytes = vec![Bytes::default(); if digits == 2 { 0 } else { len }];
         for (n, row) in weights.chunks_exact(width).enumerate() {
-            let sums: Vec<[f64; 16]> = row.as_chunks::<GROUP>().0.iter().map(selections).collect();
-            let low = |sums: &[f64; 16]| sums.iter().copied().fold(f64::INFINITY, f64::min);
-            let high = |sums: &[f64; 16]| sums.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let ranges = || sums.iter().map(|sums| high(sums) - low(sums));
-            let widest = ranges().fold(0.0, f64::max);
-            // Entries of `digits` bytes, whose sum over all bits of counts must fit 31 bits.
+            let (row, _) = row.as_chunks::<GROUP>();
+            let range = |group: &[f64; GROUP]| group.iter().map(|w| w.abs()).sum::<f64>();
+            let widest = row.iter().map(range).fold(0.0, f64::max);
+            let reach = reach(row.as_flattened());
+            // Entries of `digits` bytes; their sum over all bits of counts must fit 31 bits.
             let most = if digits < 3 { (1 << PLANES) - 1 } else { 1 };
-            let sum = ranges().sum::<f64>() / widest + groups as f64 + 1.0;
+            let sum = reach / widest + width as f64 / widest_entry(digits);
             let fit = f64::from(i32::MAX / most) / sum;
-            // One level less: both ends of a range are rounded.
-            let levels = (256f64.powi(digits as i32) - 2.0).min(fit).floor();
+            let levels = widest_entry(digits).min(fit).floor();
             let scale = if widest > 0.0 { widest / levels } else { 1.0 };
-            let (mut offset, mut error, mut each) = (0i64, 0.0, 0f64);
-            for (g, sums) in sums.iter().enumerate() {
-                let level = |sum: f64| (sum / scale).round();
-                let lowest = level(low(sums)) as i64;
-                let entry = |sum: f64| level(sum) as i64 - lowest;
-                offset += lowest; // silence is level 0: exact
-                let off = sums.iter().map(|&sum| (level(sum) * scale - sum).abs());
-                let off = off.fold(0.0, f64::max);
-                (error, each) = (error + off, off.max(each));
-                let at = (((n / TILE) * quads + g / QUAD) * TILE + n % TILE) * digits;
-                for (d, table) in form[at..at + digits].iter_mut().enumerate() {
-                    let part = &mut table[16 * (g % QUAD)..16 * (g % QUAD + 1)];
-                    part.copy_from_slice(&sums.map(|sum| (entry(sum) >> (8 * d)) as u8));
+            let mut rounded = Rounded::default();
+            let mut lowest = 0i32;
+            for (g, group) in row.iter().enumerate() {
+                let levels = group.map(|w| rounded.level(w, scale));
+                let (quad, group) = ((n / TILE) * quads + g / QUAD, g % QUAD);
+                let (n, part) = (n % TILE, if digits == 3 { WORTH[2] } else { 0 });
+                // The highest bytes have a sign; what is below them has none.
+                let high = levels.map(|level| level >> part);
+                let base: i32 = high.iter().map(|level| -level.min(&0)).sum();
+                lowest = lowest.wrapping_sub(base << part);
+                match digits {
+                    2 => words[quad].set(n, group, high.map(|x| x as u16), base as u16),
+                    _ => bytes[quad].set(n, group, high.map(|x| x as u8), base as u8),
+                }
+                if digits == 3 {
+                    let low = levels.map(|level| level as u16 & ((1 << part) - 1));
+                    words[quad].set(n, group, low, 0);
                 }
             }
-            let reach = sums.iter().map(|s| high(s).max(-low(s))).sum();
-            product.set(n, offset as i32, scale, [error, each, reach]);
+            product.set(n, lowest, scale, [rounded.error(), rounded.each, reach]);
         }
-        product.form = Form::Lookup(form);
+        product.form = Form::Lookup { words, bytes };
         product
     }
 
@@ -195,16 +197,11 @@ impl Product {
             let sum = f64::from(max) * (total / greatest + width as f64 / most);
             let levels = most.min(f64::from(i32::MAX) / sum).floor();
             let scale = if greatest > 0.0 { greatest / levels } else { 1.0 };
-            let (mut above, mut below, mut each) = (0.0, 0.0, 0f64);
-            for (k, w) in row.iter().enumerate() {
-                let level = (w / scale).round_ties_even() as i32;
-                let off = f64::from(level) * scale - w;
-                each = each.max(off.abs());
-                *(if off > 0.0 { &mut above } else { &mut below }) += off.abs();
-                put(n, k, level);
+            let mut rounded = Rounded::default();
+            for (k, &w) in row.iter().enumerate() {
+                put(n, k, rounded.level(w, scale));
             }
-            // Inputs have no sign: errors add up where weights were rounded to the same side.
-            self.set(n, 0, scale, [f64::max(above, below), each, total]);
+            self.set(n, 0, scale, [rounded.error(), rounded.each, reach(row)]);
         }
     }
 
@@ -213,7 +210,7 @@ impl Product {
         let mut narrow: Vec<f32> = bias.iter().map(|&bias| bias as f32).collect();
         narrow.resize(padded, 0.0);
         Self {
-            form: Form::Lookup(Vec::new()),
+            form: Form::Lookup { words: Vec::new(), bytes: Vec::new() },
             digits,
             groups,
             offset: vec![0; padded],
@@ -284,47 +281,35 @@ impl Product {
         (of_tile(&self.scale), of_tile(&self.bias))
     }
 
-    /// Asks for part `part` of `parts` of what [`look_up`](Self::look_up) or
-    /// [`multiply`](Self::multiply) read for `groups` groups, starting `ahead`
-    /// groups behind group `group` of a tile. Tiles follow each other.
-    pub(super) fn prefetch(
-        &self,
-        (tile, group): (usize, usize),
-        (ahead, groups): (usize, usize),
-        [part, parts]: [usize; 2],
-    ) {
-        fn share<T>(memory: &[T], first: usize, end: usize) -> &[T] {
-            &memory[first.min(memory.len())..end.min(memory.len())]
-        }
-        let first = tile * self.groups + group + ahead;
-        let [first, end] = [part, part + 1].map(|part| first + groups * part / parts);
-        match &self.form {
-            Form::Lookup(tables) => {
-                kernel::prefetch(share(tables, first * self.digits, end * self.digits));
-            }
-            Form::Integer { weights, .. } => {
-                let of_group = TILE * self.digits;
-                kernel::prefetch(share(weights, first * of_group, end * of_group));
-            }
-            // Their kernel does this, or what is read next is not known.
-            Form::Blocks(_) | Form::Narrow(_) | Form::Wide(_) => {}
-        }
-    }
-
-    /// Adds to the sums of a tile what spikes worth `2^bit` select, for the groups
-    /// of a panel from `group` on.
-    pub(super) fn look_up(
+    /// Makes the tables for `groups` groups of a tile from `group` on, if spikes are looked up, and
+    /// asks for what those behind them are made of. `tables` is as long as it needs to be.
+    pub(super) fn tabulate(
         &self,
         isa: Isa,
         tile: usize,
         group: usize,
+        groups: usize,
+        tables: &mut Vec<Table>,
+    ) {
+        let Form::Lookup { words, bytes } = &self.form else { return };
+        let (first, quads) = ((tile * self.groups + group) / QUAD, groups / QUAD);
+        fn part<T>(memory: &[T], first: usize, quads: usize) -> &[T] {
+            &memory[first.min(memory.len())..(first + quads).min(memory.len())]
+        }
+        tables.resize(quads * TILE * self.digits, [0; 16 * QUAD]);
+        kernel::tabulate(isa, part(words, first, quads), part(bytes, first, quads), tables);
+        kernel::prefetch(part(words, first + quads, quads));
+        kernel::prefetch(part(bytes, first + quads, quads));
+    }
+
+    /// Adds to the sums of a tile what spikes worth `2^bit` select from [`tables`](Self::tabulate).
+    pub(super) fn look_up(
+        &self,
+        isa: Isa,
+        tables: &[Table],
         (panel, bit): (&[u8], u32),
         sums: &mut Sums,
     ) {
-        let Form::Lookup(tables) = &self.form else { unreachable!("spikes are looked up") };
-        let of_quad = TILE * self.digits;
-        let first = (tile * self.groups + group) / QUAD * of_quad;
-        let tables = &tables[first..first + panel.len() / (QUAD * LANES) * of_quad];
         match self.digits {
             1 => kernel::lut::<1>(isa, panel, tables, bit, sums),
             2 => kernel::lut::<2>(isa, panel, tables, bit, sums),
@@ -440,11 +425,44 @@ pub(super) fn round_up(x: f64) -> f32 {
     if f64::from(near) < x { near.next_up() } else { near }
 }
 
-/// Sums of the weights that each of the sixteen nibbles selects.
-fn selections(weights: &[f64; GROUP]) -> [f64; 16] {
-    std::array::from_fn(|nibble| {
-        weights.iter().enumerate().filter(|(i, _)| nibble >> i & 1 == 1).map(|(_, w)| w).sum()
-    })
+/// The widest range of a group's entries in tables of `digits` bytes, before each of its weights is
+/// rounded, by half a unit at most; see [`WORTH`].
+fn widest_entry(digits: usize) -> f64 {
+    match digits {
+        1 => 255.0 - 2.0,
+        2 => 65535.0 - 2.0,
+        // Each weight may bring the third byte down by one more than its part of it.
+        _ => f64::from((255 - GROUP as i32) << WORTH[2]) - 2.0,
+    }
+}
+
+/// The greatest magnitude of a sum of some of the weights.
+fn reach(weights: &[f64]) -> f64 {
+    let of_sign = |sign: f64| weights.iter().map(|w| (sign * w).max(0.0)).sum::<f64>();
+    of_sign(1.0).max(of_sign(-1.0))
+}
+
+/// What rounding made of the weights of one output.
+#[derive(Default)]
+struct Rounded {
+    above: f64,
+    below: f64,
+    each: f64,
+}
+
+impl Rounded {
+    fn level(&mut self, w: f64, scale: f64) -> i32 {
+        let level = (w / scale).round_ties_even();
+        let off = level * scale - w;
+        self.each = self.each.max(off.abs());
+        *(if off > 0.0 { &mut self.above } else { &mut self.below }) += off.abs();
+        level as i32
+    }
+
+    /// Inputs have no sign: errors add up where weights were rounded to the same side.
+    fn error(&self) -> f64 {
+        self.above.max(self.below)
+    }
 }
 
 #[cfg(test)]

@@ -46,30 +46,45 @@ pub(in crate::packed) fn dot<E: Entry, W: Weight>(
     }
 }
 
-/// [`dot`] of row `lane` of panels of spikes worth 1, 2, 4..., which were
-/// [`arrange`](super::arrange)d.
+/// [`dot`] of row `lane` at every step: of panels `[bits][T][len]` of spikes worth 1, 2, 4...,
+/// which were [`arrange`](super::arrange)d.
 ///
 /// # Panics
-/// If a panel is shorter than the weights.
+/// If the panel of a step is shorter than the weights.
 #[allow(unsafe_code)]
 pub(in crate::packed) fn dot_arranged<W: Weight>(
     isa: Isa,
     panels: &[&[u8]],
+    len: usize,
     lane: usize,
     weights: &[W],
-) -> f64 {
+) -> Vec<f64> {
     let groups = weights.len().div_ceil(GROUP).next_multiple_of(QUAD);
-    assert!(lane < LANES && panels.iter().all(|panel| panel.len() >= groups * LANES));
+    assert!(lane < LANES && len >= groups * LANES);
+    let steps = panels.first().map_or(0, |panel| panel.len() / len);
+    assert!(panels.iter().all(|panel| panel.len() == steps * len), "whole steps");
+    let mut sums = vec![0.0; steps];
     match isa.level() {
-        // SAFETY: only `Isa::all` makes this value, after detecting AVX-512 and BMI2.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { x86::arranged(panels, lane, weights) },
+        Level::Avx512 => {
+            for (i, sums) in sums.chunks_mut(x86::STEPS).enumerate() {
+                let all = [0, 1, 2, 3].map(|t| (i * x86::STEPS + t).min(steps - 1) * len);
+                // SAFETY: only `Isa::all` makes this value, after detecting AVX-512; panels hold what
+                // is read from where steps start, see above.
+                let four = unsafe { x86::arranged(panels, all, lane, weights) };
+                sums.iter_mut().zip(four).for_each(|(sum, four)| *sum = four);
+            }
+        }
         _ => {
-            let column = |panel| Column { entries: panel, stride: 1 };
-            let sums = panels.iter().map(|panel| dot(isa, column(&panel[lane..]), weights));
-            sums.zip(0..).map(|(sum, bit)| sum * f64::from(1 << bit)).sum()
+            for (bit, panel) in (0..).zip(panels) {
+                for (sum, panel) in sums.iter_mut().zip(panel.chunks_exact(len)) {
+                    let column = Column { entries: &panel[lane..], stride: 1 };
+                    *sum += dot(isa, column, weights) * f64::from(1 << bit);
+                }
+            }
         }
     }
+    sums
 }
 
 #[inline(always)]
@@ -119,42 +134,82 @@ mod x86 {
         plain(c, weights)
     }
 
-    /// The nibbles of a row lie together: sixteen channels are one mask.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi2")]
-    pub(super) fn arranged<W: Weight>(panels: &[&[u8]], lane: usize, weights: &[W]) -> f64 {
-        const QUADS: usize = PARTS / (QUAD * GROUP);
-        let bits = |panel: &[u8], quad: usize| {
-            let row = &panel[(quad * LANES + lane) * QUAD..][..QUAD];
-            let row = row.first_chunk::<QUAD>().copied().map_or(0, u32::from_le_bytes);
-            _pext_u32(row, 0x0f0f_0f0f)
-        };
-        let quads = weights.len().div_ceil(QUAD * GROUP);
-        let mut sums = [_mm512_setzero_pd(); PARTS / 8];
+    /// Steps that share a pass over the weights.
+    pub(super) const STEPS: usize = 4;
+
+    /// The nibbles of a row lie together: two of them are a mask of eight channels. Panels of the
+    /// steps start at `starts`.
+    ///
+    /// # Safety
+    /// The CPU has AVX-512 F, DQ and VL; from each start on a panel holds whole quads for all
+    /// weights; `lane` is below 64.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    // SAFETY: callers keep what is said under `# Safety`.
+    pub(super) unsafe fn arranged<W: Weight>(
+        panels: &[&[u8]],
+        starts: [usize; STEPS],
+        lane: usize,
+        weights: &[W],
+    ) -> [f64; STEPS] {
+        // Nibble `i / 4` of a row is the low half of byte `i / 4`.
+        let bits = [
+            _mm256_setr_epi32(1, 2, 4, 8, 1 << 8, 2 << 8, 4 << 8, 8 << 8),
+            _mm256_setr_epi32(
+                1 << 16,
+                2 << 16,
+                4 << 16,
+                8 << 16,
+                1 << 24,
+                2 << 24,
+                4 << 24,
+                8 << 24,
+            ),
+        ];
+        let mut sums = [[_mm512_setzero_pd(); PARTS / 8]; STEPS];
         for (i, weights) in weights.chunks(PARTS).enumerate() {
-            let mut wide = [0.0f64; PARTS];
-            for (wide, &w) in wide.iter_mut().zip(weights) {
-                *wide = w.into();
+            let mut numbers = [0.0f64; PARTS];
+            for (number, &w) in numbers.iter_mut().zip(weights) {
+                *number = w.into();
             }
-            // SAFETY: eight numbers each.
-            let mut wide: [__m512d; PARTS / 8] =
-                std::array::from_fn(|j| unsafe { _mm512_loadu_pd(wide[8 * j..].as_ptr()) });
-            for panel in panels {
-                let mut mask = 0;
-                for quad in i * QUADS..((i + 1) * QUADS).min(quads) {
-                    mask |= bits(panel, quad) << (QUAD * GROUP * (quad % QUADS));
+            let mut wide = [_mm512_setzero_pd(); PARTS / 8];
+            for (j, wide) in wide.iter_mut().enumerate() {
+                // SAFETY: eight numbers.
+                *wide = unsafe { _mm512_loadu_pd(numbers[8 * j..].as_ptr()) };
+            }
+            let quads = weights.len().div_ceil(QUAD * GROUP);
+            for (bit, panel) in panels.iter().enumerate() {
+                if bit > 0 {
+                    for wide in &mut wide {
+                        *wide = _mm512_add_pd(*wide, *wide);
+                    }
                 }
-                for (j, (sum, wide)) in sums.iter_mut().zip(&mut wide).enumerate() {
-                    *sum = _mm512_mask_add_pd(*sum, (mask >> (8 * j)) as u8, *sum, *wide);
-                    *wide = _mm512_add_pd(*wide, *wide);
+                for (sums, start) in sums.iter_mut().zip(starts) {
+                    for quad in 0..quads {
+                        let at =
+                            start + ((i * PARTS / (QUAD * GROUP) + quad) * LANES + lane) * QUAD;
+                        // SAFETY: the four bytes of row `lane` in a quad of the panel.
+                        let row = unsafe { panel.as_ptr().add(at).cast::<i32>().read_unaligned() };
+                        let row = _mm256_set1_epi32(row);
+                        for (half, bits) in bits.into_iter().enumerate() {
+                            let place = 2 * quad + half;
+                            let spikes = _mm256_test_epi32_mask(row, bits);
+                            let sum = sums[place];
+                            sums[place] = _mm512_mask_add_pd(sum, spikes, sum, wide[place]);
+                        }
+                    }
                 }
             }
         }
-        let mut parts = [0.0; PARTS];
-        for (parts, sum) in parts.as_chunks_mut::<8>().0.iter_mut().zip(sums) {
-            // SAFETY: eight numbers.
-            unsafe { _mm512_storeu_pd(parts.as_mut_ptr(), sum) };
+        let mut all = [0.0; STEPS];
+        for (all, sums) in all.iter_mut().zip(sums) {
+            let mut parts = [0.0; PARTS];
+            for (parts, sum) in parts.as_chunks_mut::<8>().0.iter_mut().zip(sums) {
+                // SAFETY: eight numbers.
+                unsafe { _mm512_storeu_pd(parts.as_mut_ptr(), sum) };
+            }
+            *all = parts.iter().sum();
         }
-        parts.iter().sum()
+        all
     }
 }
 
@@ -185,10 +240,16 @@ mod tests {
                 prop_assert_eq!(dot(isa, column, &weights), expected, "{}", isa.name());
                 let mut panel = nibbles.clone();
                 arrange(isa, &mut panel);
-                let found = dot_arranged(isa, &[&panel], lane, &weights);
-                prop_assert_eq!(found, expected, "{}, arranged", isa.name());
-                let found = dot_arranged(isa, &[&panel, &panel], lane, &weights);
-                prop_assert!((found - 3.0 * expected).abs() < 1e-9, "{}, counts", isa.name());
+                let mut quiet = vec![0; panel.len()];
+                arrange(isa, &mut quiet);
+                let steps = [&panel[..], &quiet, &panel, &quiet, &panel].concat();
+                let found = dot_arranged(isa, &[&steps], panel.len(), lane, &weights);
+                let all = [expected, 0.0, expected, 0.0, expected];
+                prop_assert_eq!(&found[..], &all[..], "{}, arranged", isa.name());
+                let found = dot_arranged(isa, &[&steps, &steps], panel.len(), lane, &weights);
+                for (found, expected) in found.into_iter().zip(all) {
+                    prop_assert!((found - 3.0 * expected).abs() < 1e-9, "{}, counts", isa.name());
+                }
             }
         }
     }

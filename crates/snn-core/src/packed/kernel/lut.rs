@@ -7,6 +7,10 @@ use crate::packed::{
 /// Sixteen entries for each group of a quad.
 pub(in crate::packed) type Table = [u8; 16 * QUAD];
 
+/// What a unit of each digit is worth, as a power of two: the third is added to two that make a
+/// number of 14 bits for each of four weights.
+pub(in crate::packed) const WORTH: [u32; 3] = [0, 8, 14];
+
 /// Quads whose byte digits sum without leaving 16 bits.
 const CHUNK: usize = 256 / QUAD;
 
@@ -29,8 +33,8 @@ pub(in crate::packed) fn arrange(isa: Isa, panel: &mut [u8]) {
 /// at most 6.
 ///
 /// `panel` is `[quads][4][64]` nibbles, each below 16, [`arrange`]d. `tables` is
-/// `[quads][TILE][D]`: for each quad and channel, `D` byte digits, the lowest
-/// first, of 16 unsigned entries for each group of the quad.
+/// `[quads][TILE][D]`: for each quad and channel, `D` byte digits,
+/// [worth](WORTH) the lowest first, of 16 unsigned entries for each group of the quad.
 ///
 /// # Panics
 /// If the lengths do not fit each other.
@@ -82,7 +86,7 @@ fn portable<const D: usize>(panel: &[u8], tables: &[Table], bit: u32, out: &mut 
                 for (out, &nibble) in out.iter_mut().zip(nibbles) {
                     for (d, digit) in digits.iter().enumerate() {
                         let entry = i32::from(digit[16 * j + usize::from(nibble & 15)]);
-                        *out = out.wrapping_add(entry << (8 * d as u32 + bit));
+                        *out = out.wrapping_add(entry << (WORTH[d] + bit));
                     }
                 }
             }
@@ -96,7 +100,7 @@ fn portable<const D: usize>(panel: &[u8], tables: &[Table], bit: u32, out: &mut 
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{LANES, QUAD, Sums, TILE, Table};
+    use super::{LANES, QUAD, Sums, TILE, Table, WORTH};
 
     /// See [`arrange`](super::arrange).
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
@@ -162,7 +166,7 @@ mod x86 {
                     unsafe {
                         let mut sum = _mm512_loadu_si512(place.cast());
                         for d in 0..D {
-                            let shift = _mm_cvtsi32_si128(8 * d as i32);
+                            let shift = _mm_cvtsi32_si128(WORTH[d] as i32);
                             sum = _mm512_add_epi32(sum, _mm512_sll_epi32(sums[n][d][r], shift));
                         }
                         _mm512_storeu_si512(place.cast(), sum);
@@ -227,7 +231,7 @@ mod x86 {
                             _mm256_extracti128_si256(low, 1),
                             _mm256_extracti128_si256(high, 1),
                         ];
-                        let shift = _mm_cvtsi32_si128((8 * d as u32 + bit) as i32);
+                        let shift = _mm_cvtsi32_si128((WORTH[d] + bit) as i32);
                         for (i, quarter) in quarters.into_iter().enumerate() {
                             let sums = _mm256_sll_epi32(_mm256_cvtepu16_epi32(quarter), shift);
                             let start = half * 32 + 8 * i;

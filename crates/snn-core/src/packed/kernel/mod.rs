@@ -18,13 +18,14 @@ mod plane;
 mod quantize;
 mod rows;
 mod subsets;
+mod tabulate;
 
 pub(super) use counted::{Counted, fire_counted};
 pub(super) use dense::dense;
 pub(super) use dot::{Column, Weight, dot, dot_arranged};
 pub(super) use events::{Events, SPAN, WORD, gather};
 pub(super) use fire::{Dynamics, Exact, Membranes, Tile, fire, fire_exact, scale_sums};
-pub(super) use lut::{Table, arrange, lut};
+pub(super) use lut::{Table, WORTH, arrange, lut};
 pub(super) use matrix::{Block, CHANNELS, Corners, DEPTH, MOST, Matrices};
 pub(super) use multiply::multiply;
 pub(super) use overlaps::{channel_words, overlaps};
@@ -32,6 +33,7 @@ pub(super) use plane::plane;
 pub(super) use quantize::{Stairs, quantize};
 pub(super) use rows::{Number, Rows, fire_rows};
 pub(super) use subsets::{Entry, Sum, select, subsets};
+pub(super) use tabulate::{Bytes, Words, tabulate};
 
 use super::layout::LANES;
 
