@@ -28,21 +28,24 @@ pub(super) struct Fire<'a> {
     dynamics: Dynamics,
     steps: usize,
     /// What an error keeps of itself from step to step.
-    keep: f64,
-    /// How near a threshold is too near to trust after one step, `[channels]` in
-    /// whole tiles; nothing where nothing is in doubt.
+    keep: f32,
+    /// How near a threshold is too near to trust after one step, tile by tile; nothing where
+    /// nothing is in doubt.
     margins: Vec<Margin>,
 }
 
-/// Error of a membrane after one step from rest.
+/// Errors of the membranes of a tile after one step from rest.
 struct Margin {
     /// At any input.
-    always: f64,
+    always: [f32; TILE],
     /// More for each unit of activity.
-    each: f64,
+    each: [f32; TILE],
     /// More activity than this adds nothing.
-    most: f64,
+    most: [f32; TILE],
 }
+
+/// What is no less than a sum of products of 32-bit floats that was rounded a few times.
+const UP: f32 = 1.0 + 8.0 * f32::EPSILON;
 
 impl<'a> Fire<'a> {
     /// For currents within `bounds`, which are only asked for where they matter, over `steps` steps.
@@ -59,20 +62,24 @@ impl<'a> Fire<'a> {
         let levels = neuron.threshold.abs() + neuron.rest().abs();
         let margins = |bounds: &Bounds| -> Vec<Margin> {
             let Bounds { error, each, most, magnitude } = bounds;
-            let margin = |n: usize| {
-                let of_channel = |x: &Vec<f32>| f64::from(x[n]);
-                let [error, each, most, magnitude] = [error, each, most, magnitude].map(of_channel);
+            let always = |n: usize| {
+                let [error, magnitude] = [error, magnitude].map(|x| f64::from(x[n]));
                 // |h| is at most this; each step rounds six times.
                 let membrane = stays * (gain * magnitude + levels) + levels;
-                Margin { always: gain * error + 12.0 * UNIT * membrane, each: gain * each, most }
+                round_up(gain * error + 12.0 * UNIT * membrane)
             };
-            (0..error.len()).map(margin).collect()
+            let of_tile = |first: usize| Margin {
+                always: std::array::from_fn(|n| always(first + n)),
+                each: std::array::from_fn(|n| round_up(gain * f64::from(each[first + n]))),
+                most: std::array::from_fn(|n| most[first + n]),
+            };
+            (0..error.len()).step_by(TILE).map(of_tile).collect()
         };
         let margins = match packed.precision() {
             Precision::Exact => margins(bounds().borrow()),
             _ => Vec::new(),
         };
-        Self { packed, neuron, leak, dynamics, steps, keep, margins }
+        Self { packed, neuron, leak, dynamics, steps, keep: round_up(keep), margins }
     }
 
     /// Margins of a tile at each step, where the input had this `activity`.
@@ -80,17 +87,17 @@ impl<'a> Fire<'a> {
     /// An error stays with the membrane, `e <- keep e + gain error`. A spike in
     /// doubt is worked out anew, so resets add none.
     fn margins(&self, tile: usize, activity: &[f32]) -> Vec<[f32; TILE]> {
-        let Some(margins) = self.margins.get(tile * TILE..(tile + 1) * TILE) else {
+        let Some(Margin { always, each, most }) = self.margins.get(tile) else {
             return vec![[-1.0; TILE]; self.steps];
         };
         let mut errors = [0.0; TILE];
         let step = |t: usize| {
-            let activity = f64::from(activity.get(t).copied().unwrap_or(0.0));
-            for (error, margin) in errors.iter_mut().zip(margins) {
-                *error =
-                    self.keep * *error + margin.always + margin.each * activity.min(margin.most);
+            let activity = activity.get(t).copied().unwrap_or(0.0);
+            for n in 0..TILE {
+                let more = always[n] + each[n] * activity.min(most[n]);
+                errors[n] = (self.keep * errors[n] + more) * UP;
             }
-            errors.map(round_up)
+            errors
         };
         (0..self.steps).map(step).collect()
     }

@@ -139,12 +139,17 @@ impl<'a, E: Entry> Packer<'a, E> {
         (0..sight.taps()).map(move |tap| sight.source(row, tap).map(column))
     }
 
+    fn lanes(&self, t: usize, block: usize, group: usize) -> [E; LANES] {
+        let start = self.geometry.start(t, block, group);
+        let Some(lanes) = self.input[start..].first_chunk() else { unreachable!("whole blocks") };
+        *lanes
+    }
+
     fn copy(&self, block: usize, panels: &mut [E]) {
         for (t, panel) in panels.chunks_exact_mut(self.len()).enumerate() {
-            let groups = panel.chunks_exact_mut(LANES).take(self.geometry.groups());
-            for (g, entries) in groups.enumerate() {
-                let start = self.geometry.start(t, block, g);
-                entries.copy_from_slice(&self.input[start..start + LANES]);
+            let (panel, _) = panel.as_chunks_mut::<LANES>();
+            for (g, entries) in panel.iter_mut().enumerate().take(self.geometry.groups()) {
+                *entries = self.lanes(t, block, g);
             }
         }
     }
@@ -177,19 +182,17 @@ impl<'a, E: Entry> Packer<'a, E> {
         let mut near = vec![E::default(); (2 * around + 1) * LANES];
         for (t, panel) in panels.chunks_exact_mut(self.len()).enumerate() {
             for g in 0..groups {
-                for (i, near) in near.chunks_exact_mut(LANES).enumerate() {
-                    match (block + i).checked_sub(around) {
-                        Some(other) if other < self.geometry.blocks() => {
-                            let start = self.geometry.start(t, other, g);
-                            near.copy_from_slice(&self.input[start..start + LANES]);
-                        }
-                        _ => near.fill(E::default()),
+                for (i, near) in near.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+                    *near = match (block + i).checked_sub(around) {
+                        Some(other) if other < self.geometry.blocks() => self.lanes(t, other, g),
+                        _ => [E::default(); LANES],
                     }
                 }
                 for (tap, mask) in masks.iter().enumerate() {
-                    let seen = &near[offset(tap)..offset(tap) + LANES];
-                    let start = (tap * groups + g) * LANES;
-                    let entries = &mut panel[start..start + LANES];
+                    let Some(seen) = near[offset(tap)..].first_chunk::<LANES>() else {
+                        unreachable!("taps reach no further")
+                    };
+                    let entries = &mut panel.as_chunks_mut::<LANES>().0[tap * groups + g];
                     for ((entry, &seen), &mask) in entries.iter_mut().zip(seen).zip(mask) {
                         *entry = seen.masked(mask);
                     }

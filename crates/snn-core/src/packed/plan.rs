@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::{
     Packed, Precision,
     events::ByEvents,
@@ -49,7 +51,7 @@ impl<'a> Plan<'a> {
         digits: usize,
     ) -> Self {
         let (isa, max) = (packed.isa(), input.max());
-        let bits = planes(isa, max, digits);
+        let bits = planes(max, digits);
         let way = match bits {
             _ if isa.tiles() => Way::Matrices,
             _ if max <= SMALL && events_pay(packed, input, bits) => Way::Events,
@@ -85,7 +87,8 @@ impl<'a> Plan<'a> {
                 Entries::Counts { geometry, bytes } => {
                     let plane = |bit| {
                         let mut nibbles = vec![0; bytes.len()];
-                        kernel::plane(isa, bytes, bit, &mut nibbles);
+                        let parts = nibbles.par_chunks_mut(PART).zip(bytes.par_chunks(PART));
+                        parts.for_each(|(nibbles, bytes)| kernel::plane(isa, bytes, bit, nibbles));
                         nibbles
                     };
                     let planes: Vec<_> = (0..bits).map(plane).collect();
@@ -123,18 +126,16 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// Groups that a task takes a bit of.
+const PART: usize = 1 << 14;
+
 /// Bits of counts up to `max`, if looking up bit after bit is no slower than
 /// multiplying.
-fn planes(isa: Isa, max: u32, digits: usize) -> Option<u32> {
+fn planes(max: u32, digits: usize) -> Option<u32> {
     // Silence is a plane too.
     let bits = (u32::BITS - max.leading_zeros()).max(1);
-    let most = match isa.level() {
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => PLANES,
-        _ => 2,
-    };
     // Sums of three digits of several bits would not fit.
-    (bits == 1 || bits <= most && digits < 3).then_some(bits)
+    (bits == 1 || bits <= PLANES && digits < 3).then_some(bits)
 }
 
 /// Whether adding rows of weights event by event is the fastest for this input, which is else looked
@@ -147,7 +148,7 @@ fn events_pay(packed: &Packed, input: &Source, bits: Option<u32>) -> bool {
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => 0.16,
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => 0.08,
+        Level::Avx512 => 0.03,
     };
     // Weights of other forms are rounded in another way, and no answer may depend on the other
     // samples of its batch: only exact ones do not.

@@ -163,8 +163,8 @@ pub(super) fn tiles<E: Factor, S: Sink>(
         let seen = || Seen { panels: vec![Vec::new(); packers.len()], activity: vec![0.0; steps] };
         let currents = vec![[[0.0; LANES]; TILE]; steps];
         let blocks = (0..together).map(|_| seen()).collect();
-        let (tables, sums) = (Vec::new(), Vec::new());
-        Mutex::new(Scratch { first: usize::MAX, blocks, tables, sums, currents })
+        let sums = vec![[[0; LANES]; TILE]; together * steps];
+        Mutex::new(Scratch { first: usize::MAX, blocks, tables: Vec::new(), sums, currents })
     };
     let scratches: Vec<_> = (0..rayon::current_num_threads()).map(|_| scratch()).collect();
     let pack = |block: usize, Seen { panels, activity }: &mut Seen<E>| {
@@ -190,8 +190,7 @@ pub(super) fn tiles<E: Factor, S: Sink>(
         let mut outs: Vec<_> =
             part.out.into_iter().map(|out| out.chunks_exact_mut(piece)).collect();
         for tile in part.tile..(part.tile + share).min(tiles) {
-            sums.clear();
-            sums.resize(blocks.len() * steps, product.start(tile, packers.len()));
+            product.start(tile, packers.len(), sums);
             for start in (0..len).step_by(E::CHUNK * LANES) {
                 let end = (start + E::CHUNK * LANES).min(len);
                 let group = start / LANES;

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Most bits of counts that are looked up.
-pub(super) const PLANES: u32 = 3;
+pub(super) const PLANES: u32 = 2;
 
 /// Weights in the form of one of the kernels: `current = scale sums + bias`.
 #[derive(Debug)]
@@ -269,10 +269,14 @@ impl Product {
         }
     }
 
-    /// What the sums of a tile start from, for counts of `bits` bits.
-    pub(super) fn start(&self, tile: usize, bits: usize) -> Sums {
+    /// Sets sums of a tile to what they start from, for counts of `bits` bits.
+    pub(super) fn start(&self, tile: usize, bits: usize, sums: &mut [Sums]) {
         let all = (1 << bits) - 1;
-        std::array::from_fn(|n| [self.offset[tile * TILE + n].wrapping_mul(all); LANES])
+        for sums in sums {
+            for (sums, offset) in sums.iter_mut().zip(&self.offset[tile * TILE..]) {
+                *sums = [offset.wrapping_mul(all); LANES];
+            }
+        }
     }
 
     /// Scale and bias of a tile.
