@@ -191,25 +191,38 @@ fn pool(x: &Rough, window: Window, shape: &[usize]) -> Rough {
     let geometry = Geometry::new(shape);
     let steps = geometry.steps;
     let sight = Sight::new(Map::depthwise(geometry.channels, window), &x.geometry.shape);
-    let mut values = vec![0.0; geometry.len() * TILE];
     // A channel and step of a tile of the input, and how far from there to the next block.
     let next_block = x.geometry.block_len() * TILE;
-    values.par_chunks_mut(geometry.block_len() * TILE).enumerate().for_each(|(block, out)| {
-        let rows = geometry.rows.saturating_sub(block * LANES).min(LANES);
-        let seen = |lane: usize| -> Vec<usize> {
-            let sources = (0..sight.taps()).filter_map(|t| sight.source(block * LANES + lane, t));
-            sources.map(|row| row / LANES * next_block + row % LANES).collect()
-        };
-        let seen: Vec<Vec<usize>> = (0..rows).map(seen).collect();
-        for (i, out) in out.chunks_exact_mut(LANES).enumerate() {
-            let (group, t, n) = (i / TILE / steps, i / TILE % steps, i % TILE);
-            let from = &x.values[x.geometry.start(t, 0, group) * TILE + n * LANES..];
-            for (out, seen) in out.iter_mut().zip(&seen) {
-                *out = seen.iter().fold(f32::NEG_INFINITY, |most, &place| {
-                    let x = from[place];
-                    if x > most { x } else { most }
-                });
+    let rows = |block: usize| geometry.rows.saturating_sub(block * LANES).min(LANES);
+    // What each row of a block sees, tap by tap: of padding, again what it saw before.
+    let seen = |block: usize| -> Vec<[usize; LANES]> {
+        let mut seen = vec![[0; LANES]; sight.taps()];
+        for lane in 0..rows(block) {
+            let sources: Vec<_> =
+                (0..sight.taps()).map(|tap| sight.source(block * LANES + lane, tap)).collect();
+            let Some(&first) = sources.iter().flatten().next() else { continue };
+            for (seen, source) in seen.iter_mut().zip(sources) {
+                let row = source.unwrap_or(first);
+                seen[lane] = row / LANES * next_block + row % LANES;
             }
+        }
+        seen
+    };
+    let seen: Vec<_> = (0..geometry.blocks()).into_par_iter().map(seen).collect();
+    let mut values = vec![0.0; geometry.len() * TILE];
+    values.par_chunks_mut(steps * TILE * LANES).enumerate().for_each(|(i, out)| {
+        let (block, group) = (i / geometry.groups(), i % geometry.groups());
+        for (i, out) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+            let (t, n) = (i / TILE, i % TILE);
+            let from = &x.values[x.geometry.start(t, 0, group) * TILE + n * LANES..];
+            let mut most = [f32::NEG_INFINITY; LANES];
+            for places in &seen[block] {
+                for (most, &place) in most.iter_mut().zip(places) {
+                    let x = from[place];
+                    *most = if x > *most { x } else { *most };
+                }
+            }
+            out[..rows(block)].copy_from_slice(&most[..rows(block)]);
         }
     });
     Rough { geometry, values, bounds: x.bounds.clone() }

@@ -16,8 +16,6 @@ use super::{
 
 /// An input that meets weights.
 pub(super) trait Factor: Entry {
-    /// Groups of a panel that, over four steps, fit the first-level cache.
-    const CHUNK: usize;
     /// Lays the entries of a panel out as the kernel reads them.
     fn arrange(isa: Isa, panel: &mut [Self]);
     /// The greatest number of units that a row of a panel adds: what the error
@@ -32,19 +30,19 @@ pub(super) trait Factor: Entry {
         lane: usize,
         weights: &[W],
     ) -> Vec<f64>;
-    /// Adds products with the groups of `panel`, which are worth `2^bit`, for the groups of a tile
-    /// at `place`, whose tables are given.
+    /// Adds products with the groups of `panel`, which are worth `2^bit`, to the sums or to `start`,
+    /// for the groups of a tile at `place`, whose tables are given.
     fn add(
         product: &Product,
         isa: Isa,
         place: ([usize; 2], &[Table]),
         panel: (&[Self], u32),
+        start: Option<[i32; TILE]>,
         sums: &mut Sums,
     );
 }
 
 impl Factor for u8 {
-    const CHUNK: usize = 64;
     fn arrange(isa: Isa, panel: &mut [u8]) {
         kernel::arrange(isa, panel);
     }
@@ -76,14 +74,14 @@ impl Factor for u8 {
         isa: Isa,
         (_, tables): ([usize; 2], &[Table]),
         panel: (&[u8], u32),
+        start: Option<[i32; TILE]>,
         sums: &mut Sums,
     ) {
-        product.look_up(isa, tables, panel, sums);
+        product.look_up(isa, tables, panel, start, sums);
     }
 }
 
 impl Factor for [u8; GROUP] {
-    const CHUNK: usize = 32;
     fn arrange(_: Isa, _: &mut [Self]) {}
     /// The sum of all counts.
     fn activity(panel: &[Self]) -> f32 {
@@ -112,9 +110,10 @@ impl Factor for [u8; GROUP] {
         isa: Isa,
         ([tile, group], _): ([usize; 2], &[Table]),
         (panel, _): (&[Self], u32),
+        start: Option<[i32; TILE]>,
         sums: &mut Sums,
     ) {
-        product.multiply(isa, tile, group, panel, sums);
+        product.multiply(isa, tile, group, panel, start, sums);
     }
 }
 
@@ -190,16 +189,18 @@ pub(super) fn tiles<E: Factor, S: Sink>(
         let mut outs: Vec<_> =
             part.out.into_iter().map(|out| out.chunks_exact_mut(piece)).collect();
         for tile in part.tile..(part.tile + share).min(tiles) {
-            product.start(tile, packers.len(), sums);
-            for start in (0..len).step_by(E::CHUNK * LANES) {
-                let end = (start + E::CHUNK * LANES).min(len);
+            let offset = product.start(tile, packers.len());
+            for start in (0..len).step_by(product.chunk() * LANES) {
+                let end = (start + product.chunk() * LANES).min(len);
                 let group = start / LANES;
                 product.tabulate(isa, tile, group, (end - start) / LANES, tables);
                 for (seen, sums) in blocks.iter().zip(sums.chunks_exact_mut(steps)) {
                     for (t, sums) in sums.iter_mut().enumerate() {
                         for (bit, panels) in (0..).zip(&seen.panels) {
                             let panel = &panels[t * len + start..t * len + end];
-                            E::add(product, isa, ([tile, group], tables), (panel, bit), sums);
+                            let fresh = (group == 0 && bit == 0).then_some(offset);
+                            let place = ([tile, group], &tables[..]);
+                            E::add(product, isa, place, (panel, bit), fresh, sums);
                         }
                     }
                 }

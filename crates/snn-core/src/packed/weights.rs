@@ -269,14 +269,15 @@ impl Product {
         }
     }
 
-    /// Sets sums of a tile to what they start from, for counts of `bits` bits.
-    pub(super) fn start(&self, tile: usize, bits: usize, sums: &mut [Sums]) {
+    /// What the sums of a tile start from, for counts of `bits` bits.
+    pub(super) fn start(&self, tile: usize, bits: usize) -> [i32; TILE] {
         let all = (1 << bits) - 1;
-        for sums in sums {
-            for (sums, offset) in sums.iter_mut().zip(&self.offset[tile * TILE..]) {
-                *sums = [offset.wrapping_mul(all); LANES];
-            }
-        }
+        std::array::from_fn(|n| self.offset[tile * TILE + n].wrapping_mul(all))
+    }
+
+    /// Groups of a chunk whose tables fit the first-level cache beside a panel.
+    pub(super) fn chunk(&self) -> usize {
+        if self.digits == 1 { 128 } else { 64 }
     }
 
     /// Scale and bias of a tile.
@@ -306,29 +307,32 @@ impl Product {
         kernel::prefetch(part(bytes, first + quads, quads));
     }
 
-    /// Adds to the sums of a tile what spikes worth `2^bit` select from [`tables`](Self::tabulate).
+    /// Adds to the sums of a tile, or to `start`, what spikes worth `2^bit` select from
+    /// [`tables`](Self::tabulate).
     pub(super) fn look_up(
         &self,
         isa: Isa,
         tables: &[Table],
         (panel, bit): (&[u8], u32),
+        start: Option<[i32; TILE]>,
         sums: &mut Sums,
     ) {
         match self.digits {
-            1 => kernel::lut::<1>(isa, panel, tables, bit, sums),
-            2 => kernel::lut::<2>(isa, panel, tables, bit, sums),
-            _ => kernel::lut::<3>(isa, panel, tables, bit, sums),
+            1 => kernel::lut::<1>(isa, panel, tables, bit, start, sums),
+            2 => kernel::lut::<2>(isa, panel, tables, bit, start, sums),
+            _ => kernel::lut::<3>(isa, panel, tables, bit, start, sums),
         }
     }
 
-    /// Adds to the sums of a tile the products with counts, for the groups of a
-    /// panel from `group` on.
+    /// Adds to the sums of a tile, or to `start`, the products with counts, for the groups of a panel
+    /// from `group` on.
     pub(super) fn multiply(
         &self,
         isa: Isa,
         tile: usize,
         group: usize,
         panel: &[[u8; GROUP]],
+        start: Option<[i32; TILE]>,
         sums: &mut Sums,
     ) {
         let Form::Integer { weights, max } = &self.form else {
@@ -338,9 +342,9 @@ impl Product {
         let first = (tile * self.groups + group) * of_group;
         let weights = &weights[first..first + panel.len() / LANES * of_group];
         match self.digits {
-            1 => kernel::dense::<1>(isa, panel, *max as u8, weights, sums),
-            2 => kernel::dense::<2>(isa, panel, *max as u8, weights, sums),
-            _ => kernel::dense::<3>(isa, panel, *max as u8, weights, sums),
+            1 => kernel::dense::<1>(isa, panel, *max as u8, weights, start, sums),
+            2 => kernel::dense::<2>(isa, panel, *max as u8, weights, start, sums),
+            _ => kernel::dense::<3>(isa, panel, *max as u8, weights, start, sums),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::packed::{
 };
 
 /// Small integers times weights: adds
-/// `sum over g, d, i of inputs[g][row][i] weights[g][n][d][i] 256^d`.
+/// `sum over g, d, i of inputs[g][row][i] weights[g][n][d][i] 256^d`, to `start` if that is given.
 ///
 /// `inputs` is `[groups][64][4]` with no byte above `max`; `weights` is
 /// `[groups][TILE][D][4]`, signed byte digits, the lowest first.
@@ -18,10 +18,20 @@ pub(in crate::packed) fn dense<const D: usize>(
     inputs: &[[u8; GROUP]],
     max: u8,
     weights: &[[i8; GROUP]],
+    start: Option<[i32; TILE]>,
     out: &mut Sums,
 ) {
     assert!(inputs.len().is_multiple_of(LANES));
     assert_eq!(inputs.len() / LANES * TILE * D, weights.len(), "weights for every group");
+    #[cfg(target_arch = "x86_64")]
+    let in_registers = isa.level() == Level::Avx512;
+    #[cfg(not(target_arch = "x86_64"))]
+    let in_registers = false;
+    if let Some(start) = start
+        && !in_registers
+    {
+        *out = start.map(|start| [start; LANES]);
+    }
     match isa.level() {
         // Two products of bytes overflow the 16 bits of the AVX2 form.
         #[cfg(target_arch = "x86_64")]
@@ -42,8 +52,8 @@ pub(in crate::packed) fn dense<const D: usize>(
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => unsafe {
             match D {
-                1 => x86::avx512::<D, 4>(inputs, weights, out),
-                _ => x86::avx512::<D, 2>(inputs, weights, out),
+                1 => x86::avx512::<D, 4>(inputs, weights, start, out),
+                _ => x86::avx512::<D, 2>(inputs, weights, start, out),
             }
         },
     }
@@ -83,6 +93,7 @@ mod x86 {
     pub(super) unsafe fn avx512<const D: usize, const ROWS: usize>(
         inputs: &[[u8; GROUP]],
         weights: &[[i8; GROUP]],
+        start: Option<[i32; TILE]>,
         out: &mut Sums,
     ) {
         for part in 0..LANES / (16 * ROWS) {
@@ -115,11 +126,14 @@ mod x86 {
             }
             for n in 0..TILE {
                 for r in 0..ROWS {
-                    let start = (part * ROWS + r) * 16;
-                    let place = out[n][start..start + 16].as_mut_ptr();
+                    let first = (part * ROWS + r) * 16;
+                    let place = out[n][first..first + 16].as_mut_ptr();
                     // SAFETY: the slice above has the sixteen values that are used.
                     unsafe {
-                        let mut sum = _mm512_loadu_si512(place.cast());
+                        let mut sum = match start {
+                            Some(start) => _mm512_set1_epi32(start[n]),
+                            None => _mm512_loadu_si512(place.cast()),
+                        };
                         for d in 0..D {
                             let shift = _mm_cvtsi32_si128(8 * d as i32);
                             sum = _mm512_add_epi32(sum, _mm512_sll_epi32(sums[n][d][r], shift));
@@ -225,7 +239,10 @@ mod tests {
         portable::<D>(inputs, weights, &mut expected);
         for isa in Isa::all() {
             let mut found = [[-3; LANES]; TILE];
-            dense::<D>(isa, inputs, max, weights, &mut found);
+            dense::<D>(isa, inputs, max, weights, None, &mut found);
+            let mut fresh = [[9; LANES]; TILE];
+            dense::<D>(isa, inputs, max, weights, Some([-3; TILE]), &mut fresh);
+            assert_eq!(fresh, expected, "{} from the start", isa.name());
             assert_eq!(found, expected, "{} with {D} digits up to {max}", isa.name());
         }
     }

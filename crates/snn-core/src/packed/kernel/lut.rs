@@ -30,7 +30,7 @@ pub(in crate::packed) fn arrange(isa: Isa, panel: &mut [u8]) {
 }
 
 /// Table lookup: adds `2^bit sum over g of table[g][n][nibbles[g][row]]`, `bit`
-/// at most 6.
+/// at most 6. What was in `out` before is replaced by `start` if that is given.
 ///
 /// `panel` is `[quads][4][64]` nibbles, each below 16, [`arrange`]d. `tables` is
 /// `[quads][TILE][D]`: for each quad and channel, `D` byte digits,
@@ -44,11 +44,21 @@ pub(in crate::packed) fn lut<const D: usize>(
     panel: &[u8],
     tables: &[Table],
     bit: u32,
+    start: Option<[i32; TILE]>,
     out: &mut Sums,
 ) {
     assert!(panel.len().is_multiple_of(QUAD * LANES));
     assert_eq!(panel.len() / (QUAD * LANES) * TILE * D, tables.len(), "tables for every quad");
     assert!(bit <= 6, "a power of two that fits a signed byte");
+    #[cfg(target_arch = "x86_64")]
+    let in_registers = isa.level() == Level::Avx512;
+    #[cfg(not(target_arch = "x86_64"))]
+    let in_registers = false;
+    if let Some(start) = start
+        && !in_registers
+    {
+        *out = start.map(|start| [start; LANES]);
+    }
     match isa.level() {
         Level::Portable => portable::<D>(panel, tables, bit, out),
         #[cfg(target_arch = "x86_64")]
@@ -70,8 +80,8 @@ pub(in crate::packed) fn lut<const D: usize>(
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => unsafe {
             match D {
-                1 => x86::avx512::<D, 4>(panel, tables, bit, out),
-                _ => x86::avx512::<D, 2>(panel, tables, bit, out),
+                1 => x86::avx512::<D, 4>(panel, tables, bit, start, out),
+                _ => x86::avx512::<D, 2>(panel, tables, bit, start, out),
             }
         },
     }
@@ -130,6 +140,7 @@ mod x86 {
         panel: &[u8],
         tables: &[Table],
         bit: u32,
+        start: Option<[i32; TILE]>,
         out: &mut Sums,
     ) {
         let worth = _mm512_set1_epi8(1 << bit);
@@ -160,11 +171,14 @@ mod x86 {
             }
             for n in 0..TILE {
                 for r in 0..ROWS {
-                    let start = (part * ROWS + r) * 16;
-                    let place = out[n][start..start + 16].as_mut_ptr();
+                    let first = (part * ROWS + r) * 16;
+                    let place = out[n][first..first + 16].as_mut_ptr();
                     // SAFETY: the slice above has the sixteen values that are used.
                     unsafe {
-                        let mut sum = _mm512_loadu_si512(place.cast());
+                        let mut sum = match start {
+                            Some(start) => _mm512_set1_epi32(start[n]),
+                            None => _mm512_loadu_si512(place.cast()),
+                        };
                         for d in 0..D {
                             let shift = _mm_cvtsi32_si128(WORTH[d] as i32);
                             sum = _mm512_add_epi32(sum, _mm512_sll_epi32(sums[n][d][r], shift));
@@ -264,7 +278,10 @@ mod tests {
             let mut found = [[7; LANES]; TILE];
             let mut panel = nibbles.to_vec();
             arrange(isa, &mut panel);
-            lut::<D>(isa, &panel, tables, bit, &mut found);
+            lut::<D>(isa, &panel, tables, bit, None, &mut found);
+            let mut fresh = [[9; LANES]; TILE];
+            lut::<D>(isa, &panel, tables, bit, Some([7; TILE]), &mut fresh);
+            assert_eq!(fresh, expected, "{} from the start", isa.name());
             assert_eq!(found, expected, "{} with {D} digits, bit {bit}", isa.name());
         }
     }
