@@ -70,10 +70,9 @@ impl Product {
             let fit = f64::from(i32::MAX / most) / sum;
             let levels = widest_entry(digits).min(fit).floor();
             let scale = if widest > 0.0 { widest / levels } else { 1.0 };
-            let mut rounded = Rounded::default();
+            let rounded = Rounded::new(row.as_flattened(), scale);
             let mut lowest = 0i32;
-            for (g, group) in row.iter().enumerate() {
-                let levels = group.map(|w| rounded.level(w, scale));
+            for (g, &levels) in rounded.levels.as_chunks::<GROUP>().0.iter().enumerate() {
                 let (quad, group) = ((n / TILE) * quads + g / QUAD, g % QUAD);
                 let (n, part) = (n % TILE, if digits == 3 { WORTH[2] } else { 0 });
                 // The highest bytes have a sign; what is below them has none.
@@ -89,7 +88,7 @@ impl Product {
                     words[quad].set(n, group, low, 0);
                 }
             }
-            product.set(n, lowest, scale, [rounded.error(), rounded.each, reach]);
+            product.set(n, lowest, scale, [rounded.error, rounded.each, reach]);
         }
         product.form = Form::Lookup { words, bytes };
         product
@@ -197,11 +196,11 @@ impl Product {
             let sum = f64::from(max) * (total / greatest + width as f64 / most);
             let levels = most.min(f64::from(i32::MAX) / sum).floor();
             let scale = if greatest > 0.0 { greatest / levels } else { 1.0 };
-            let mut rounded = Rounded::default();
-            for (k, &w) in row.iter().enumerate() {
-                put(n, k, rounded.level(w, scale));
+            let rounded = Rounded::new(row, scale);
+            for (k, &level) in rounded.levels.iter().enumerate() {
+                put(n, k, level);
             }
-            self.set(n, 0, scale, [rounded.error(), rounded.each, reach(row)]);
+            self.set(n, 0, scale, [rounded.error, rounded.each, reach(row)]);
         }
     }
 
@@ -434,14 +433,15 @@ pub(super) fn round_up(x: f64) -> f32 {
 }
 
 /// The widest range of a group's entries in tables of `digits` bytes, before each of its weights is
-/// rounded, by half a unit at most; see [`WORTH`].
+/// rounded, by less than a unit; see [`WORTH`].
 fn widest_entry(digits: usize) -> f64 {
-    match digits {
-        1 => 255.0 - 2.0,
-        2 => 65535.0 - 2.0,
+    let all = match digits {
+        1 => 255,
+        2 => 65535,
         // Each weight may bring the third byte down by one more than its part of it.
-        _ => f64::from((255 - GROUP as i32) << WORTH[2]) - 2.0,
-    }
+        _ => (255 - GROUP as i32) << WORTH[2],
+    };
+    f64::from(all - GROUP as i32)
 }
 
 /// The greatest magnitude of a sum of some of the weights.
@@ -450,32 +450,63 @@ fn reach(weights: &[f64]) -> f64 {
     of_sign(1.0).max(of_sign(-1.0))
 }
 
-/// What rounding made of the weights of one output.
-#[derive(Default)]
+/// The weights of one output as multiples of a scale.
 struct Rounded {
-    above: f64,
-    below: f64,
+    levels: Vec<i32>,
+    /// Greatest difference that they make in a sum of some of them, and that one makes.
+    error: f64,
     each: f64,
 }
 
 impl Rounded {
-    fn level(&mut self, w: f64, scale: f64) -> i32 {
-        let level = (w / scale).round_ties_even();
-        let off = level * scale - w;
-        self.each = self.each.max(off.abs());
-        *(if off > 0.0 { &mut self.above } else { &mut self.below }) += off.abs();
-        level as i32
-    }
-
-    /// Inputs have no sign: errors add up where weights were rounded to the same side.
-    fn error(&self) -> f64 {
-        self.above.max(self.below)
+    /// Rounds to the nearest levels, but for a few weights in the middle of two: as many as it takes
+    /// that the sum of all weights stays. Inputs have no sign, so that their mean times what is
+    /// missing of the sum would be missing of every current.
+    fn new(weights: &[f64], scale: f64) -> Self {
+        let mut levels: Vec<i32> =
+            weights.iter().map(|w| (w / scale).round_ties_even() as i32).collect();
+        let off = |(&level, w): (&i32, &f64)| f64::from(level) * scale - w;
+        let mut offs: Vec<f64> = levels.iter().zip(weights).map(off).collect();
+        let sum: f64 = offs.iter().sum();
+        // No more than there are, should a weight not be finite.
+        let wrong = ((sum.abs() / scale).round() as usize).min(levels.len());
+        let side = sum.signum();
+        if let Some(last) = wrong.checked_sub(1) {
+            let mut order: Vec<usize> = (0..levels.len()).collect();
+            let farthest = |&a: &usize, &b: &usize| {
+                (side * offs[b]).total_cmp(&(side * offs[a])).then(a.cmp(&b))
+            };
+            order.select_nth_unstable_by(last, farthest);
+            for &k in &order[..wrong] {
+                levels[k] = levels[k].saturating_sub(side as i32);
+                offs[k] -= side * scale;
+            }
+        }
+        let sum_of = |side: f64| offs.iter().map(|off| (side * off).max(0.0)).sum::<f64>();
+        let each = offs.iter().fold(0f64, |each, off| each.max(off.abs()));
+        // Errors add up where weights were rounded to the same side.
+        Self { levels, error: f64::max(sum_of(1.0), sum_of(-1.0)), each }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rounding_keeps_the_sum_and_moves_no_weight_by_a_unit() {
+        let weights: Vec<f64> = (0..301).map(|i| f64::from(i * 37 % 101) / 16.0 - 2.9).collect();
+        let sum: f64 = weights.iter().sum();
+        let Rounded { levels, error, each } = Rounded::new(&weights, 0.75);
+        let offs: Vec<f64> =
+            levels.iter().zip(&weights).map(|(&level, w)| f64::from(level) * 0.75 - w).collect();
+        let nearest = weights.iter().map(|w| (w / 0.75).round_ties_even() * 0.75).sum::<f64>();
+        assert!((nearest - sum).abs() > 0.75, "the nearest levels would do");
+        assert!(offs.iter().sum::<f64>().abs() <= 0.375 + 1e-9);
+        assert!(each < 0.75 && offs.iter().all(|off| off.abs() <= each));
+        let side = |side: f64| offs.iter().map(|off| (off * side).max(0.0)).sum::<f64>();
+        assert!(side(1.0) <= error && side(-1.0) <= error);
+    }
 
     #[test]
     fn bounds_are_those_of_the_greatest_input_that_is_asked_for() {
