@@ -54,7 +54,7 @@ impl<'a> Plan<'a> {
         let bits = planes(max, digits);
         let way = match bits {
             _ if isa.tiles() => Way::Matrices,
-            _ if max <= SMALL && events_pay(packed, input, bits) => Way::Events,
+            _ if max <= SMALL && events_pay(packed, input, bits, digits) => Way::Events,
             Some(bits) => Way::Lookup { bits },
             None => Way::Integer,
         };
@@ -139,20 +139,21 @@ fn planes(max: u32, digits: usize) -> Option<u32> {
 }
 
 /// Whether adding rows of weights event by event is the fastest for this input, which is else looked
-/// up in so many `bits`. Some of the events are counted each time: no pass over examples is needed
-/// before.
-fn events_pay(packed: &Packed, input: &Source, bits: Option<u32>) -> bool {
-    // Events an input, as measured on whole networks.
+/// up in so many `bits` and `digits`. Some of the events are counted each time: no pass over examples
+/// is needed before.
+fn events_pay(packed: &Packed, input: &Source, bits: Option<u32>, digits: usize) -> bool {
+    // Events an input, for every digit of the tables, as measured on whole networks.
     let few = match packed.isa().level() {
         Level::Portable => return true, // looking up takes vector instructions
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => 0.16,
+        Level::Avx2 => 0.08,
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => 0.03,
+        Level::Avx512 => 0.015,
     };
+    let few = f64::from(bits.unwrap_or(2)) * digits as f64 * few;
     // Weights of other forms are rounded in another way, and no answer may depend on the other
     // samples of its batch: only exact ones do not.
-    packed.precision() == Precision::Exact && input.density() <= f64::from(bits.unwrap_or(2)) * few
+    packed.precision() == Precision::Exact && input.density() <= few
 }
 
 /// Whether a [`Plan`] can be made for this input.

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use super::{
     isa::Isa,
     kernel::{
-        self, Block, Bytes, CHANNELS, Corners, DEPTH, Events, Matrices, Membranes, QUAD, SPAN,
-        Sums, TILE, Table, WORTH, Words,
+        self, Aligned, Block, Bytes, CHANNELS, Corners, DEPTH, Events, Matrices, Membranes, QUAD,
+        SPAN, Sums, TILE, Table, WORTH, Words,
     },
     layout::{GROUP, LANES},
 };
@@ -45,9 +45,9 @@ enum Form {
     /// `[spans][chunks of DEPTH groups][channels or digits]`.
     Blocks(Vec<Block>),
     /// `[spans of SPAN channels][inputs]`, of one byte.
-    Narrow(Vec<[i16; SPAN]>),
+    Narrow(Vec<Aligned<[i16; SPAN]>>),
     /// The same, as fine as sums allow.
-    Wide(Vec<[i32; SPAN]>),
+    Wide(Vec<Aligned<[i32; SPAN]>>),
 }
 
 impl Product {
@@ -153,14 +153,14 @@ impl Product {
         let len = bias.len().div_ceil(SPAN) * width;
         let at = |n: usize, k: usize| (n / SPAN * width + k, n % SPAN);
         product.form = if narrow {
-            let mut rows = vec![[0; SPAN]; len];
+            let mut rows = vec![Aligned([0; SPAN]); len];
             product.round(weights, width, max, greatest(1), |n, k, level| {
                 let (row, n) = at(n, k);
                 rows[row][n] = level as i16;
             });
             Form::Narrow(rows)
         } else {
-            let mut rows = vec![[0; SPAN]; len];
+            let mut rows = vec![Aligned([0; SPAN]); len];
             product.round(weights, width, max, f64::from(i32::MAX), |n, k, level| {
                 let (row, n) = at(n, k);
                 rows[row][n] = level;
@@ -300,7 +300,7 @@ impl Product {
         fn part<T>(memory: &[T], first: usize, quads: usize) -> &[T] {
             &memory[first.min(memory.len())..(first + quads).min(memory.len())]
         }
-        tables.resize(quads * TILE * self.digits, [0; 16 * QUAD]);
+        tables.resize(quads * TILE * self.digits, Aligned([0; 16 * QUAD]));
         kernel::tabulate(isa, part(words, first, quads), part(bytes, first, quads), tables);
         kernel::prefetch(part(words, first + quads, quads));
         kernel::prefetch(part(bytes, first + quads, quads));

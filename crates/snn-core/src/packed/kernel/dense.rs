@@ -30,7 +30,7 @@ pub(in crate::packed) fn dense<const D: usize>(
     if let Some(start) = start
         && !in_registers
     {
-        *out = start.map(|start| [start; LANES]);
+        out.iter_mut().zip(start).for_each(|(out, start)| out.fill(start));
     }
     match isa.level() {
         // Two products of bytes overflow the 16 bits of the AVX2 form.

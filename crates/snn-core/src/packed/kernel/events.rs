@@ -1,6 +1,7 @@
 //! Event-driven sums: each spike of a row adds a row of weights. Silence costs nothing, and weights
 //! of several bytes no more than those of one.
 
+use super::Aligned;
 use crate::packed::{
     isa::{Isa, Level},
     layout::{GROUP, LANES},
@@ -18,15 +19,15 @@ const CHUNK: usize = 4 * WORD;
 /// What rows of weights consist of.
 pub(in crate::packed) trait Summand: Copy {
     /// Adds to `sums` the rows that `events` names.
-    fn add(rows: &[[Self; SPAN]], events: &[u32], sums: &mut [i32; SPAN]);
+    fn add(rows: &[Aligned<[Self; SPAN]>], events: &[u32], sums: &mut [i32; SPAN]);
 }
 
 impl Summand for i32 {
     #[inline(always)]
-    fn add(rows: &[[i32; SPAN]], events: &[u32], sums: &mut [i32; SPAN]) {
+    fn add(rows: &[Aligned<[i32; SPAN]>], events: &[u32], sums: &mut [i32; SPAN]) {
         let mut own = *sums; // stays in registers
         for &event in events {
-            for (sum, &weight) in own.iter_mut().zip(&rows[event as usize]) {
+            for (sum, &weight) in own.iter_mut().zip(rows[event as usize].iter()) {
                 *sum = sum.wrapping_add(weight);
             }
         }
@@ -37,7 +38,7 @@ impl Summand for i32 {
 /// Weights of one signed byte, in 16 bits.
 impl Summand for i16 {
     #[inline(always)]
-    fn add(rows: &[[i16; SPAN]], events: &[u32], sums: &mut [i32; SPAN]) {
+    fn add(rows: &[Aligned<[i16; SPAN]>], events: &[u32], sums: &mut [i32; SPAN]) {
         // So many weights of at least -128 fit 16 bits.
         for events in events.chunks(256) {
             let mut own = [[0i16; PART]; SPAN / PART];
@@ -144,25 +145,28 @@ impl Events {
 #[allow(unsafe_code)]
 pub(in crate::packed) fn gather<W: Summand>(
     isa: Isa,
-    weights: &[[W; SPAN]],
+    weights: &[Aligned<[W; SPAN]>],
     (events, t): (&Events, usize),
     sums: &mut [[i32; SPAN]; LANES],
 ) {
+    *sums = [[0; SPAN]; LANES];
     match isa.level() {
         Level::Portable => plain(weights, (events, t), sums),
         // SAFETY: only `Isa::all` makes these values, after detecting AVX2.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 | Level::Avx512 => unsafe { avx2(weights, (events, t), sums) },
+        Level::Avx2 => unsafe { avx2(weights, (events, t), sums) },
+        // SAFETY: the same, and AVX-512 F.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { avx512(weights, (events, t), sums) },
     }
 }
 
 #[inline(always)]
 fn plain<W: Summand>(
-    weights: &[[W; SPAN]],
+    weights: &[Aligned<[W; SPAN]>],
     (events, t): (&Events, usize),
     sums: &mut [[i32; SPAN]; LANES],
 ) {
-    *sums = [[0; SPAN]; LANES];
     for (lane, events) in events.rows(t) {
         W::add(weights, events, &mut sums[lane]);
     }
@@ -172,7 +176,18 @@ fn plain<W: Summand>(
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn avx2<W: Summand>(
-    weights: &[[W; SPAN]],
+    weights: &[Aligned<[W; SPAN]>],
+    (events, t): (&Events, usize),
+    sums: &mut [[i32; SPAN]; LANES],
+) {
+    plain(weights, (events, t), sums);
+}
+
+/// For sixteen.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn avx512<W: Summand>(
+    weights: &[Aligned<[W; SPAN]>],
     (events, t): (&Events, usize),
     sums: &mut [[i32; SPAN]; LANES],
 ) {
@@ -189,7 +204,7 @@ mod tests {
     fn check<W: Summand + Into<i32>>(
         panel: &[[u8; GROUP]],
         events: &Events,
-        weights: &[[W; SPAN]],
+        weights: &[Aligned<[W; SPAN]>],
     ) {
         for isa in Isa::all() {
             let mut sums = [[7; SPAN]; LANES];
@@ -220,8 +235,10 @@ mod tests {
             }),
             most in 1u8..20,
         ) {
-            let narrow: Vec<_> = weights.iter().map(|row| row.map(i16::from)).collect();
-            let wide: Vec<_> = weights.iter().map(|row| row.map(|w| i32::from(w) << 16)).collect();
+            let narrow: Vec<_> =
+                weights.iter().map(|row| Aligned(row.map(i16::from))).collect();
+            let wide: Vec<_> =
+                weights.iter().map(|row| Aligned(row.map(|w| i32::from(w) << 16))).collect();
             let mut events = Events::default();
             events.of_spikes(&spikes);
             events.of_spikes(&spikes);

@@ -1,11 +1,11 @@
-use super::{QUAD, Sums, TILE};
+use super::{Aligned, QUAD, Sums, TILE};
 use crate::packed::{
     isa::{Isa, Level},
     layout::LANES,
 };
 
 /// Sixteen entries for each group of a quad.
-pub(in crate::packed) type Table = [u8; 16 * QUAD];
+pub(in crate::packed) type Table = Aligned<[u8; 16 * QUAD]>;
 
 /// What a unit of each digit is worth, as a power of two: the third is added to two that make a
 /// number of 14 bits for each of four weights.
@@ -57,7 +57,7 @@ pub(in crate::packed) fn lut<const D: usize>(
     if let Some(start) = start
         && !in_registers
     {
-        *out = start.map(|start| [start; LANES]);
+        out.iter_mut().zip(start).for_each(|(out, start)| out.fill(start));
     }
     match isa.level() {
         Level::Portable => portable::<D>(panel, tables, bit, out),
@@ -271,7 +271,8 @@ mod tests {
 
     fn every_isa<const D: usize>(quads: usize, nibbles: &[u8], tables: &[u8], bit: u32) {
         let (tables, _) = tables.as_chunks::<{ 16 * QUAD }>();
-        let tables = &tables[..quads * TILE * D];
+        let tables: Vec<Table> = tables[..quads * TILE * D].iter().copied().map(Aligned).collect();
+        let tables = &tables[..];
         let mut expected = [[7; LANES]; TILE];
         portable::<D>(nibbles, tables, bit, &mut expected);
         for isa in Isa::all() {

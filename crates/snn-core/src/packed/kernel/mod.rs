@@ -35,6 +35,8 @@ pub(super) use rows::{Number, Rows, fire_rows};
 pub(super) use subsets::{Entry, Sum, select, subsets};
 pub(super) use tabulate::{Bytes, Words, tabulate};
 
+use std::ops::{Deref, DerefMut};
+
 use super::layout::LANES;
 
 /// Output channels of a tile: their spikes make one nibble.
@@ -42,6 +44,24 @@ pub(super) const TILE: usize = 4;
 
 /// Groups that a table serves; panels hold whole quads.
 pub(super) const QUAD: usize = 4;
+
+/// What starts with a line of the cache: a load of a whole one from elsewhere reads two.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C, align(64))]
+pub(super) struct Aligned<T>(pub(super) T);
+
+impl<T> Deref for Aligned<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Aligned<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
 
 /// Asks for memory that is read soon: tables are larger than caches, and the
 /// CPU does not see the next piece coming.

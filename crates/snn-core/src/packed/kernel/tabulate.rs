@@ -354,7 +354,7 @@ mod x86 {
 mod tests {
     use proptest::{collection::vec, prelude::*};
 
-    use super::*;
+    use super::{super::Aligned, *};
 
     fn words() -> impl Strategy<Value = Words> {
         (any::<[[[[u16; GROUP]; 2]; QUAD]; TILE / 2]>(), any::<[[u16; TILE]; QUAD]>())
@@ -373,11 +373,11 @@ mod tests {
         ) {
             for (words, bytes, digits) in [(&[][..], &bytes[..], 1), (&words, &[], 2), (&words, &bytes, 3)] {
                 let quads = words.len().max(bytes.len());
-                let mut expected = vec![[7; 16 * QUAD]; quads * TILE * if quads == 0 { 1 } else { digits }];
+                let mut expected = vec![Aligned([7; 16 * QUAD]); quads * TILE * if quads == 0 { 1 } else { digits }];
                 let mut found = expected.clone();
                 portable(words, bytes, digits, &mut expected);
                 for isa in Isa::all() {
-                    found.fill([9; 16 * QUAD]);
+                    found.fill(Aligned([9; 16 * QUAD]));
                     tabulate(isa, words, bytes, &mut found);
                     prop_assert_eq!(&found, &expected, "{} with {} digits", isa.name(), digits);
                 }
@@ -391,7 +391,7 @@ mod tests {
         words.set(2, 1, [1000, 200u16.wrapping_neg(), 30, 4], 200);
         bytes.set(3, 2, [100, 20, 3u8.wrapping_neg(), 1], 3);
         for isa in Isa::all() {
-            let mut tables = vec![[0; 16 * QUAD]; 3 * TILE];
+            let mut tables = vec![Aligned([0; 16 * QUAD]); 3 * TILE];
             tabulate(isa, &[words], &[bytes], &mut tables);
             let word = |at: usize| {
                 u16::from_le_bytes([tables[3 * 2][16 + at], tables[3 * 2 + 1][16 + at]])
