@@ -1,4 +1,4 @@
-use super::{Sums, TILE};
+use super::{Sums, TILE, begin};
 use crate::packed::{
     isa::{Isa, Level},
     layout::{GROUP, LANES},
@@ -23,15 +23,7 @@ pub(in crate::packed) fn dense<const D: usize>(
 ) {
     assert!(inputs.len().is_multiple_of(LANES));
     assert_eq!(inputs.len() / LANES * TILE * D, weights.len(), "weights for every group");
-    #[cfg(target_arch = "x86_64")]
-    let in_registers = isa.level() == Level::Avx512;
-    #[cfg(not(target_arch = "x86_64"))]
-    let in_registers = false;
-    if let Some(start) = start
-        && !in_registers
-    {
-        out.iter_mut().zip(start).for_each(|(out, start)| out.fill(start));
-    }
+    begin(isa, start, out);
     match isa.level() {
         // Two products of bytes overflow the 16 bits of the AVX2 form.
         #[cfg(target_arch = "x86_64")]

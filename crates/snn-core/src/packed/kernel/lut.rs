@@ -1,4 +1,4 @@
-use super::{Aligned, QUAD, Sums, TILE};
+use super::{Aligned, QUAD, Sums, TILE, begin};
 use crate::packed::{
     isa::{Isa, Level},
     layout::LANES,
@@ -50,15 +50,7 @@ pub(in crate::packed) fn lut<const D: usize>(
     assert!(panel.len().is_multiple_of(QUAD * LANES));
     assert_eq!(panel.len() / (QUAD * LANES) * TILE * D, tables.len(), "tables for every quad");
     assert!(bit <= 6, "a power of two that fits a signed byte");
-    #[cfg(target_arch = "x86_64")]
-    let in_registers = isa.level() == Level::Avx512;
-    #[cfg(not(target_arch = "x86_64"))]
-    let in_registers = false;
-    if let Some(start) = start
-        && !in_registers
-    {
-        out.iter_mut().zip(start).for_each(|(out, start)| out.fill(start));
-    }
+    begin(isa, start, out);
     match isa.level() {
         Level::Portable => portable::<D>(panel, tables, bit, out),
         #[cfg(target_arch = "x86_64")]

@@ -37,7 +37,10 @@ pub(super) use tabulate::{Bytes, Words, tabulate};
 
 use std::ops::{Deref, DerefMut};
 
-use super::layout::LANES;
+use super::{
+    isa::{Isa, Level},
+    layout::LANES,
+};
 
 /// Output channels of a tile: their spikes make one nibble.
 pub(super) const TILE: usize = 4;
@@ -63,7 +66,7 @@ impl<T> DerefMut for Aligned<T> {
     }
 }
 
-/// Asks for memory that is read soon: tables are larger than caches, and the
+/// Asks for memory that is read soon: weights are larger than caches, and the
 /// CPU does not see the next piece coming.
 #[inline]
 #[allow(unsafe_code)]
@@ -96,3 +99,13 @@ impl<'a> View<'a> {
 
 /// Sums of a tile: `[channel][row]`.
 pub(super) type Sums = [[i32; LANES]; TILE];
+
+/// Sets sums to what they start from, if that is given and the kernel does not do it in registers.
+fn begin(isa: Isa, start: Option<[i32; TILE]>, sums: &mut Sums) {
+    match (start, isa.level()) {
+        #[cfg(target_arch = "x86_64")]
+        (_, Level::Avx512) => {}
+        (Some(start), _) => sums.iter_mut().zip(start).for_each(|(row, start)| row.fill(start)),
+        (None, _) => {}
+    }
+}
