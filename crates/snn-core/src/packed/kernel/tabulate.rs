@@ -1,4 +1,4 @@
-//! Tables from weights, where they are needed: they are four to six times as large as what they
+//! Tables from weights, where they are needed: they are more than three times as large as what they
 //! are made of, and memory is slower than adding up.
 
 use super::{QUAD, TILE, Table};
