@@ -69,7 +69,7 @@ impl Product {
             let sum = reach / widest + width as f64 / widest_entry(digits);
             let fit = f64::from(i32::MAX / most) / sum;
             let levels = widest_entry(digits).min(fit).floor();
-            let scale = if widest > 0.0 { widest / levels } else { 1.0 };
+            let scale = unit(widest, levels);
             let rounded = Rounded::new(row.as_flattened(), scale);
             let mut lowest = 0i32;
             for (g, &levels) in rounded.levels.as_chunks::<GROUP>().0.iter().enumerate() {
@@ -195,7 +195,7 @@ impl Product {
             let total: f64 = row.iter().map(|w| w.abs()).sum();
             let sum = f64::from(max) * (total / greatest + width as f64 / most);
             let levels = most.min(f64::from(i32::MAX) / sum).floor();
-            let scale = if greatest > 0.0 { greatest / levels } else { 1.0 };
+            let scale = unit(greatest, levels);
             let rounded = Rounded::new(row, scale);
             for (k, &level) in rounded.levels.iter().enumerate() {
                 put(n, k, level);
@@ -450,6 +450,13 @@ fn reach(weights: &[f64]) -> f64 {
     of_sign(1.0).max(of_sign(-1.0))
 }
 
+/// What one of `levels` is worth of what is `greatest`: anything if that is silence, or so little that
+/// a part of it is none.
+fn unit(greatest: f64, levels: f64) -> f64 {
+    let unit = greatest / levels;
+    if unit > 0.0 { unit } else { 1.0 }
+}
+
 /// The weights of one output as multiples of a scale.
 struct Rounded {
     levels: Vec<i32>,
@@ -468,9 +475,7 @@ impl Rounded {
         let off = |(&level, w): (&i32, &f64)| f64::from(level) * scale - w;
         let mut offs: Vec<f64> = levels.iter().zip(weights).map(off).collect();
         let sum: f64 = offs.iter().sum();
-        // No more than there are, should a weight not be finite.
-        let wrong = ((sum.abs() / scale).round() as usize).min(levels.len());
-        let side = sum.signum();
+        let (wrong, side) = ((sum.abs() / scale).round() as usize, sum.signum());
         if let Some(last) = wrong.checked_sub(1) {
             let mut order: Vec<usize> = (0..levels.len()).collect();
             let farthest = |&a: &usize, &b: &usize| {
@@ -478,7 +483,7 @@ impl Rounded {
             };
             order.select_nth_unstable_by(last, farthest);
             for &k in &order[..wrong] {
-                levels[k] = levels[k].saturating_sub(side as i32);
+                levels[k] -= side as i32;
                 offs[k] -= side * scale;
             }
         }
@@ -506,6 +511,18 @@ mod tests {
         assert!(each < 0.75 && offs.iter().all(|off| off.abs() <= each));
         let side = |side: f64| offs.iter().map(|off| (off * side).max(0.0)).sum::<f64>();
         assert!(side(1.0) <= error && side(-1.0) <= error);
+    }
+
+    #[test]
+    fn weights_too_small_to_divide_are_within_their_error_of_silence() {
+        let weights = [-f64::from_bits(3); 8];
+        for product in [
+            Product::lookup(&weights, vec![0.5], 8, 2),
+            Product::integer(&weights, vec![0.5], 8, 2, 1),
+        ] {
+            assert!(product.error[0] >= 8.0 * f64::from_bits(3));
+            assert_eq!(product.start(0, 1)[0], 0);
+        }
     }
 
     #[test]
