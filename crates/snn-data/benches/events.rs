@@ -30,7 +30,7 @@ fn events() -> Vec<Event> {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         let h = state >> 33;
         t += (h >> 20 & 3) as i64;
-        Event { t, x: (h & 127) as u16, y: (h >> 7 & 127) as u16, p: h >> 14 & 1 == 1 }
+        Event::new(t, (h & 127) as u16, (h >> 7 & 127) as u16, h >> 14 & 1 == 1)
     };
     (0..COUNT).map(event).collect()
 }
@@ -38,9 +38,9 @@ fn events() -> Vec<Event> {
 fn aedat2(events: &[Event]) -> Vec<u8> {
     let mut bytes = b"#!AER-DAT2.0\r\n# AEChip: ch.unizh.ini.jaer.chip.retina.DVS128\r\n".to_vec();
     for e in events {
-        let address = u32::from(e.y) << 8 | u32::from(e.x) << 1 | u32::from(!e.p);
+        let address = u32::from(e.y()) << 8 | u32::from(e.x()) << 1 | u32::from(!e.p());
         bytes.extend(address.to_be_bytes());
-        bytes.extend((e.t as i32).to_be_bytes());
+        bytes.extend((e.t() as i32).to_be_bytes());
     }
     bytes
 }
@@ -55,9 +55,9 @@ fn aedat3(events: &[Event]) -> Vec<u8> {
             bytes.extend(u32::to_le_bytes(word));
         }
         for e in packet {
-            let data = u32::from(e.x) << 17 | u32::from(e.y) << 2 | u32::from(e.p) << 1 | 1;
+            let data = u32::from(e.x()) << 17 | u32::from(e.y()) << 2 | u32::from(e.p()) << 1 | 1;
             bytes.extend(data.to_le_bytes());
-            bytes.extend((e.t as u32).to_le_bytes());
+            bytes.extend((e.t() as u32).to_le_bytes());
         }
     }
     bytes
@@ -65,8 +65,8 @@ fn aedat3(events: &[Event]) -> Vec<u8> {
 
 fn atis(events: &[Event]) -> Vec<u8> {
     let row = |e: &Event| {
-        let t = (e.t as u32 & 0x7f_ffff).to_be_bytes();
-        [e.x as u8, e.y as u8, u8::from(e.p) << 7 | t[1], t[2], t[3]]
+        let t = (e.t() as u32 & 0x7f_ffff).to_be_bytes();
+        [e.x() as u8, e.y() as u8, u8::from(e.p()) << 7 | t[1], t[2], t[3]]
     };
     events.iter().flat_map(row).collect()
 }
@@ -74,8 +74,8 @@ fn atis(events: &[Event]) -> Vec<u8> {
 fn dat(events: &[Event]) -> Vec<u8> {
     let mut bytes = b"% Data file containing Event2D events.\n% Version 2\n\x00\x08".to_vec();
     for e in events {
-        let data = u32::from(e.x) | u32::from(e.y) << 14 | u32::from(e.p) << 28;
-        bytes.extend((e.t as u32).to_le_bytes());
+        let data = u32::from(e.x()) | u32::from(e.y()) << 14 | u32::from(e.p()) << 28;
+        bytes.extend((e.t() as u32).to_le_bytes());
         bytes.extend(data.to_le_bytes());
     }
     bytes
@@ -117,7 +117,7 @@ fn copy(path: &Path, buffer: &mut Vec<u8>) {
 
 /// Reads events in memory and does next to nothing with them: what no frames can beat.
 fn look(events: &[Event]) {
-    let all = |events: &[Event]| events.iter().fold(0, |all, event| all | event.x);
+    let all = |events: &[Event]| events.iter().fold(0, |all, event| all | event.x());
     black_box(events.par_chunks(1 << 16).map(all).reduce(|| 0, |a, b| a | b));
 }
 
@@ -233,7 +233,7 @@ fn beside() {
                 let mut batches = EventDigest::default();
                 stream(path, &mut kept, |batch| batches.update(batch));
                 assert_eq!(batches.finish(), want);
-                println!("{} {}", new.len(), new.iter().map(|e| e.t).sum::<i64>());
+                println!("{} {}", new.len(), new.iter().map(|e| e.t()).sum::<i64>());
             }
             "read" => {
                 let new = timed(&mut || {

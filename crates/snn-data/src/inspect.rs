@@ -140,12 +140,12 @@ fn read(reader: &mut Reader) -> Result<EventFile, EventError> {
     let mut batch = Vec::new();
     while reader.read(&mut batch)? {
         for event in &batch {
-            first = first.or(Some(event.t));
-            monotonic &= last.is_none_or(|before| before <= event.t);
-            last = Some(event.t);
-            on += u64::from(event.p);
-            widen(&mut x, event.x);
-            widen(&mut y, event.y);
+            first = first.or(Some(event.t()));
+            monotonic &= last.is_none_or(|before| before <= event.t());
+            last = Some(event.t());
+            on += u64::from(event.p());
+            widen(&mut x, event.x());
+            widen(&mut y, event.y());
             outside += u64::from(reader.sensor().is_some_and(|s| !s.holds(*event)));
         }
         count += batch.len() as u64;

@@ -26,7 +26,7 @@ fn events() -> Vec<Event> {
     let (mut draw, mut t) = (generator(9), 0);
     let mut event = || {
         t += draw(700) as i64;
-        Event { t, x: draw(23) as u16, y: draw(17) as u16, p: draw(2) == 1 }
+        Event::new(t, draw(23) as u16, draw(17) as u16, draw(2) == 1)
     };
     (0..300).map(|_| event()).collect()
 }
@@ -59,13 +59,13 @@ fn files_of_other_programs_hold_the_same_events() {
         if name == "tonic.npy" {
             // Milliseconds times 1000 may fall a hair short of the microsecond.
             for (e, want) in found.iter_mut().zip(events()) {
-                assert!((0..=1).contains(&(want.t - e.t)), "{} and {}", want.t, e.t);
-                e.t = want.t;
+                assert!((0..=1).contains(&(want.t() - e.t())), "{} and {}", want.t(), e.t());
+                *e = e.with_t(want.t());
             }
         }
         let mut want = events();
         if name == "evt3.raw" {
-            want.retain(|e| e.t < 4096);
+            want.retain(|e| e.t() < 4096);
             assert_eq!(want.len(), 11);
         }
         assert!(found == want, "{name}: {} events, expected {}", found.len(), want.len());
@@ -95,7 +95,7 @@ fn spike_trains_of_h5py_are_read() {
                 .collect();
             let units: Vec<u16> = (0..length).map(|_| draw(700) as u16).collect();
             let want: Vec<Event> =
-                times.iter().zip(&units).map(|(&t, &x)| Event { t, x, y: 0, p: true }).collect();
+                times.iter().zip(&units).map(|(&t, &x)| Event::new(t, x, 0, true)).collect();
             assert_eq!(file.read(i).unwrap(), want, "{name}, recording {i}");
             assert_eq!(file.labels()[i] as u64, draw(20), "{name}, recording {i}");
             all.extend(want);
@@ -145,9 +145,9 @@ fn aedat2_of_a_davis_and_of_a_wrapped_clock() {
     assert_eq!(
         found,
         [
-            Event { t: base - 1, x: 239, y: 179, p: true },
-            Event { t: base + 1, x: 3, y: 2, p: false },
-            Event { t: (1 << 32) + 7, x: 0, y: 0, p: false },
+            Event::new(base - 1, 239, 179, true),
+            Event::new(base + 1, 3, 2, false),
+            Event::new((1 << 32) + 7, 0, 0, false),
         ]
     );
     assert_eq!((reader.skipped(), reader.trailing()), (2, 3));
@@ -163,7 +163,7 @@ fn an_address_that_looks_like_a_header_line_is_data() {
     bytes.extend(address.to_be_bytes());
     bytes.extend(10i32.to_be_bytes());
     let found = parse(Format::Aedat2, &bytes).unwrap();
-    assert_eq!(found, [Event { t: 10, x: 100, y: 140, p: false }]);
+    assert_eq!(found, [Event::new(10, 100, 140, false)]);
 }
 
 /// A packet of AEDAT 3.1.
@@ -193,10 +193,10 @@ fn aedat3_packets_of_all_kinds() {
     bytes.extend(packet(1, 8, 1, &[]));
     bytes.extend(&packet(1, 8, 0, &[(event(1, 1, 1, 1), 13), (event(2, 2, 0, 1), 14)])[..36]);
     let want = [
-        Event { t: 10, x: 5, y: 6, p: true },
-        Event { t: 11, x: 7, y: 8, p: false },
-        Event { t: (1 << 31) + 12, x: 9, y: 10, p: true },
-        Event { t: 13, x: 1, y: 1, p: true },
+        Event::new(10, 5, 6, true),
+        Event::new(11, 7, 8, false),
+        Event::new((1 << 31) + 12, 9, 10, true),
+        Event::new(13, 1, 1, true),
     ];
     assert_eq!(parse(Format::Aedat3, &bytes).unwrap(), want);
     let options = Options { drop_invalid: true, ..Options::default() };
@@ -270,10 +270,10 @@ fn aedat4(compression: i32, pack: impl Fn(Vec<u8>) -> Vec<u8>) -> Vec<u8> {
     };
     for events in events().chunks(70) {
         let rows = events.iter().flat_map(|e| {
-            let mut row = e.t.to_le_bytes().to_vec();
-            row.extend(e.x.to_le_bytes());
-            row.extend(e.y.to_le_bytes());
-            row.extend([u8::from(e.p), 0, 0, 0]);
+            let mut row = e.t().to_le_bytes().to_vec();
+            row.extend(e.x().to_le_bytes());
+            row.extend(e.y().to_le_bytes());
+            row.extend([u8::from(e.p()), 0, 0, 0]);
             row
         });
         packet(0, b"a frame that nobody reads".to_vec());
@@ -330,11 +330,11 @@ fn atis_with_and_without_clock_overflow() {
     .concat();
     let plain = parse(Format::Atis, &bytes).unwrap();
     assert_eq!(plain.len(), 5);
-    assert_eq!(plain[0], Event { t: 0x7f_ffff, x: 1, y: 2, p: true });
-    assert_eq!(plain[2], Event { t: 6, x: 3, y: 4, p: false });
+    assert_eq!(plain[0], Event::new(0x7f_ffff, 1, 2, true));
+    assert_eq!(plain[2], Event::new(6, 3, 4, false));
     let options = Options { atis_overflow: true, ..Options::default() };
     let mut reader = Reader::from_bytes(Path::new("a.bin"), bytes, Format::Atis, &options).unwrap();
-    let times: Vec<i64> = reader.read_all().unwrap().iter().map(|e| e.t).collect();
+    let times: Vec<i64> = reader.read_all().unwrap().iter().map(|e| e.t()).collect();
     assert_eq!(times, [0x7f_ffff, 6 + 8192, 7 + 2 * 8192]);
     assert_eq!(reader.skipped(), 2);
 }
@@ -355,10 +355,7 @@ fn evt2_times_go_on_after_the_clock_wraps() {
     }
     let path = Path::new("a.raw");
     let mut reader = Reader::from_bytes(path, bytes, Format::Evt2, &Options::default()).unwrap();
-    let want = [
-        Event { t: (1 << 34) - 1, x: 639, y: 479, p: true },
-        Event { t: (1 << 34) + 66, x: 3, y: 4, p: false },
-    ];
+    let want = [Event::new((1 << 34) - 1, 639, 479, true), Event::new((1 << 34) + 66, 3, 4, false)];
     assert_eq!(reader.read_all().unwrap(), want);
     assert_eq!((reader.skipped(), reader.sensor()), (2, Some(Sensor::new(640, 480))));
 }
@@ -384,7 +381,7 @@ fn evt3_vectors_and_wraps() {
     let mut reader =
         Reader::from_bytes(path, bytes.clone(), Format::Evt3, &Options::default()).unwrap();
     let t = (1 << 24) - 2;
-    let at = |t, x, p| Event { t, x, y: 100, p };
+    let at = |t, x, p| Event::new(t, x, 100, p);
     let mut want = vec![at(t, 5, true)];
     want.extend([16, 17, 27, 28, 35].map(|x| at(t, x, false)));
     want.extend([at((1 << 24) + 3, 7, false), at((1 << 24) + 3, 2047, false)]);
@@ -402,7 +399,7 @@ fn event_stream_of_an_atis() {
     bytes.extend([0xff]); // 3 x 63 us pass
     bytes.extend([0b100, 1, 0, 2, 0]); // 1 us later, OFF
     bytes.extend([0b1, 1, 0, 2, 0]); // exposure, no change
-    let want = [Event { t: 2, x: 31, y: 15, p: true }, Event { t: 192, x: 1, y: 2, p: false }];
+    let want = [Event::new(2, 31, 15, true), Event::new(192, 1, 2, false)];
     assert_eq!(parse(Format::EventStream, &bytes).unwrap(), want);
     bytes.extend([0, 32, 0, 0, 0]);
     let error = parse(Format::EventStream, &bytes).unwrap_err().to_string();
@@ -411,7 +408,7 @@ fn event_stream_of_an_atis() {
 
 #[test]
 fn text_in_all_its_dialects() {
-    let want = [Event { t: 1500, x: 3, y: 4, p: true }, Event { t: 2000, x: 5, y: 6, p: false }];
+    let want = [Event::new(1500, 3, 4, true), Event::new(2000, 5, 6, false)];
     for text in [
         "0.0015 3 4 1\n0.002 5 6 0\n",
         "1500 3 4 1\n2000 5 6 -1",
@@ -467,7 +464,7 @@ fn inspection_counts_and_sums() {
     digest.update(&events);
     assert_eq!(file.sha256_txyp_i64le, digest.finish());
     assert_eq!((file.events, file.on + file.off, file.monotonic), (300, 300, true));
-    assert_eq!((file.t_first, file.t_last), (Some(events[0].t), Some(events[299].t)));
+    assert_eq!((file.t_first, file.t_last), (Some(events[0].t()), Some(events[299].t())));
     // gzip is seen through.
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("packed.raw.gz");

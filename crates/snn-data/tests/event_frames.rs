@@ -22,7 +22,7 @@ fn events(count: usize, width: u64, height: u64, seed: u64) -> Vec<Event> {
     let mut t = 0;
     let mut event = || {
         t += draw(700) as i64;
-        Event { t, x: draw(width) as u16, y: draw(height) as u16, p: draw(2) == 1 }
+        Event::new(t, draw(width) as u16, draw(height) as u16, draw(2) == 1)
     };
     (0..count).map(|_| event()).collect()
 }
@@ -89,7 +89,7 @@ fn voxel_grids_and_time_surfaces_equal_those_of_tonic() {
 fn filters_equal_those_of_tonic() {
     let (events, golden) = (events(400, 12, 9, 3), golden());
     let rows = |events: &[Event]| {
-        let row = |e: &Event| serde_json::json!([e.t, e.x, e.y, u8::from(e.p)]);
+        let row = |e: &Event| serde_json::json!([e.t(), e.x(), e.y(), u8::from(e.p())]);
         serde_json::Value::Array(events.iter().map(row).collect())
     };
     let kept = denoise(&events, 3000);
@@ -102,7 +102,7 @@ fn filters_equal_those_of_tonic() {
     assert!(!hot.is_empty());
     assert_eq!(serde_json::json!(hot), golden["hot"]);
     let left = drop_pixels(&events, &hot);
-    assert!(left.len() < events.len() && left.iter().all(|e| !hot.contains(&(e.x, e.y))));
+    assert!(left.len() < events.len() && left.iter().all(|e| !hot.contains(&(e.x(), e.y()))));
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn channels_last_holds_the_same_counts_and_pads_with_zeros() {
 #[test]
 fn what_cannot_be_framed_is_told() {
     let sensor = Sensor::new(4, 4);
-    let at = |t, x| Event { t, x, ..Event::default() };
+    let at = |t, x| Event::new(t, x, 0, false);
     let number = Framing::new(Slicing::Number { frames: 2 }, sensor);
     assert!(matches!(number.frames(&[]), Err(EventError::TooFew { found: 0, .. })));
     let error = number.frames(&[at(0, 0), at(1, 1), at(2, 4), at(3, 5)]).unwrap_err();
@@ -147,8 +147,8 @@ fn what_cannot_be_framed_is_told() {
 
 fn recording() -> impl Strategy<Value = Vec<Event>> {
     let event = (0i64..5000, 0u16..9, 0u16..7, any::<bool>());
-    vec(event.prop_map(|(t, x, y, p)| Event { t, x, y, p }), 1..80).prop_map(|mut events| {
-        events.sort_by_key(|e| e.t);
+    vec(event.prop_map(|(t, x, y, p)| Event::new(t, x, y, p)), 1..80).prop_map(|mut events| {
+        events.sort_by_key(|e| e.t());
         events
     })
 }
@@ -177,7 +177,7 @@ proptest! {
                 // the very moment at which a frame ends.
                 let moment = &events[end.min(start)..end.max(start)];
                 let rounded = matches!(slicing, Slicing::TimeExact { .. })
-                    && moment.iter().all(|e| e.t == moment[0].t);
+                    && moment.iter().all(|e| e.t() == moment[0].t());
                 prop_assert!(end == start || rounded);
             }
         }
@@ -207,8 +207,8 @@ proptest! {
         prop_assert_eq!(&flip_y(&flip_y(&events, SENSOR).unwrap(), SENSOR).unwrap(), &events);
         prop_assert_eq!(&flip_polarity(&flip_polarity(&events)), &events);
         let back = reverse_time(&events);
-        prop_assert!(back.is_sorted_by_key(|e| e.t));
-        prop_assert!(back.iter().zip(events.iter().rev()).all(|(b, e)| b.p != e.p && b.x == e.x));
+        prop_assert!(back.is_sorted_by_key(|e| e.t()));
+        prop_assert!(back.iter().zip(events.iter().rev()).all(|(b, e)| b.p() != e.p() && b.x() == e.x()));
     }
 
     #[test]
@@ -227,11 +227,11 @@ proptest! {
         prop_assert!(moved.iter().all(|&e| SENSOR.holds(e)));
         prop_assert_eq!(&jitter_space(&events, SENSOR, 0.0, &mut random(seed)).unwrap(), &events);
         let moved = jitter_time(&events, 30.0, &mut random(seed)).unwrap();
-        prop_assert!(moved.len() == n && moved.is_sorted_by_key(|e| e.t));
+        prop_assert!(moved.len() == n && moved.is_sorted_by_key(|e| e.t()));
         let noisy = uniform_noise(&events, SENSOR, 20, &mut random(seed)).unwrap();
-        prop_assert!(noisy.len() == n + 20 && noisy.is_sorted_by_key(|e| e.t));
+        prop_assert!(noisy.len() == n + 20 && noisy.is_sorted_by_key(|e| e.t()));
         prop_assert_eq!(skew_time(&events, 1.0, 0.0), events.clone());
-        prop_assert!(between(&events, 100, 2000).iter().all(|e| (100..2000).contains(&e.t)));
+        prop_assert!(between(&events, 100, 2000).iter().all(|e| (100..2000).contains(&e.t())));
     }
 
     #[test]

@@ -26,15 +26,15 @@ fn events(seed: u64, count: u64, width: u64, height: u64) -> Vec<Event> {
     let event = |i| {
         let h: u64 = ((i + 1) * (seed + 3) * 2_654_435_761) >> 3;
         let (x, y) = ((h % width) as u16, (h / width % height) as u16);
-        Event { t: (100 * i + h % 90) as i64, x, y, p: h & 32 != 0 }
+        Event::new((100 * i + h % 90) as i64, x, y, h & 32 != 0)
     };
     (0..count).map(event).collect()
 }
 
 fn atis(events: &[Event]) -> Vec<u8> {
     let row = |e: &Event| {
-        let t = (e.t as u32).to_be_bytes();
-        [e.x as u8, e.y as u8, u8::from(e.p) << 7 | t[1], t[2], t[3]]
+        let t = (e.t() as u32).to_be_bytes();
+        [e.x() as u8, e.y() as u8, u8::from(e.p()) << 7 | t[1], t[2], t[3]]
     };
     events.iter().flat_map(row).collect()
 }
@@ -42,9 +42,9 @@ fn atis(events: &[Event]) -> Vec<u8> {
 fn aedat2(events: &[Event]) -> Vec<u8> {
     let mut bytes = b"#!AER-DAT2.0\r\n# no chip is named, as in CIFAR10-DVS\r\n".to_vec();
     for e in events {
-        let address = u32::from(e.y) << 8 | u32::from(e.x) << 1 | u32::from(!e.p);
+        let address = u32::from(e.y()) << 8 | u32::from(e.x()) << 1 | u32::from(!e.p());
         bytes.extend(address.to_be_bytes());
-        bytes.extend((e.t as i32).to_be_bytes());
+        bytes.extend((e.t() as i32).to_be_bytes());
     }
     bytes
 }
@@ -52,8 +52,8 @@ fn aedat2(events: &[Event]) -> Vec<u8> {
 fn dat(events: &[Event]) -> Vec<u8> {
     let mut bytes = b"% Data file containing Event2D events.\n% Version 2\n\x00\x08".to_vec();
     for e in events {
-        let data = u32::from(e.x) | u32::from(e.y) << 14 | u32::from(e.p) << 28;
-        bytes.extend((e.t as u32).to_le_bytes());
+        let data = u32::from(e.x()) | u32::from(e.y()) << 14 | u32::from(e.p()) << 28;
+        bytes.extend((e.t() as u32).to_le_bytes());
         bytes.extend(data.to_le_bytes());
     }
     bytes
@@ -67,9 +67,9 @@ fn aedat3(events: &[Event]) -> Vec<u8> {
         bytes.extend(u32::to_le_bytes(word));
     }
     for e in events {
-        let data = u32::from(e.x) << 17 | u32::from(e.y) << 2 | u32::from(e.p) << 1 | 1;
+        let data = u32::from(e.x()) << 17 | u32::from(e.y()) << 2 | u32::from(e.p()) << 1 | 1;
         bytes.extend(data.to_le_bytes());
-        bytes.extend((e.t as u32).to_le_bytes());
+        bytes.extend((e.t() as u32).to_le_bytes());
     }
     bytes
 }
@@ -157,7 +157,7 @@ fn sources_are_named_with_their_settings_and_their_split() {
 fn conventions_differ_as_the_libraries_do() {
     let dir = tempfile::tempdir().unwrap();
     let stored = [(0, 2, 3, true), (10, 1, 240, false), (20, 4, 5, false)];
-    let stored = stored.map(|(t, x, y, p)| Event { t, x, y, p });
+    let stored = stored.map(|(t, x, y, p)| Event::new(t, x, y, p));
     put(dir.path().join("Train/0/a.bin"), &atis(&stored));
     (0..10).for_each(|d| fs::create_dir_all(dir.path().join(format!("Train/{d}"))).unwrap());
     (0..10).for_each(|d| fs::create_dir_all(dir.path().join(format!("Test/{d}"))).unwrap());
@@ -167,7 +167,7 @@ fn conventions_differ_as_the_libraries_do() {
     };
     assert_eq!(read("nmnist", Convention::SpikingJelly), stored);
     let tonic = read("nmnist", Convention::Tonic);
-    assert_eq!(tonic, [stored[0], Event { t: 20 + 8192, ..stored[2] }]);
+    assert_eq!(tonic, [stored[0], stored[2].with_t(20 + 8192)]);
 
     put(dir.path().join("Caltech101/airplanes/a.bin"), &atis(&stored));
     put(dir.path().join("Caltech101/ant/b.bin"), &atis(&stored[..1]));
@@ -175,7 +175,7 @@ fn conventions_differ_as_the_libraries_do() {
     let moved = read("n-caltech101", Convention::Tonic);
     assert_eq!(
         moved,
-        [(0, 0, 0, true), (20 + 8192, 2, 2, false)].map(|(t, x, y, p)| Event { t, x, y, p })
+        [(0, 0, 0, true), (20 + 8192, 2, 2, false)].map(|(t, x, y, p)| Event::new(t, x, y, p))
     );
     let set = open("n-caltech101", dir.path(), Convention::Stored).unwrap();
     assert_eq!(set.classes, ["airplanes", "ant"]);
@@ -188,7 +188,7 @@ fn conventions_differ_as_the_libraries_do() {
     let turned = read("asl-dvs", Convention::SpikingJelly);
     assert_eq!(stored.len(), 300);
     for (s, t) in stored.iter().zip(&turned) {
-        assert_eq!(*t, Event { x: 239 - s.x, y: 179 - s.y, ..*s });
+        assert_eq!(*t, s.with_place(239 - s.x(), 179 - s.y()));
     }
 }
 
@@ -236,7 +236,7 @@ fn cifar10_dvs_is_divided_by_seed_or_by_name() {
     let found =
         set.read(set.train.iter().find(|r| r.path.ends_with("cifar10_airplane_0.aedat")).unwrap());
     for (f, s) in found.unwrap().iter().zip(&stored) {
-        assert_eq!(*f, Event { t: s.t, x: 127 - s.y, y: 127 - s.x, p: s.p });
+        assert_eq!(*f, Event::new(s.t(), 127 - s.y(), 127 - s.x(), s.p()));
     }
 }
 
@@ -268,7 +268,7 @@ fn gestures_are_cut_out_of_their_trials() {
     assert_eq!((set.train[0].label, set.train[1].label, set.test[0].label), (0, 10, 1));
     assert_eq!(set.train[1].part, Part::Between { start: 50_000, end: 99_000 });
     let want: Vec<Event> =
-        trial.iter().copied().filter(|e| (50_000..99_000).contains(&e.t)).collect();
+        trial.iter().copied().filter(|e| (50_000..99_000).contains(&e.t())).collect();
     assert_eq!(set.read(&set.train[1]).unwrap(), want);
 
     put(root.join("user01_led_labels.csv"), format!("{head}12,1,2\n").as_bytes());

@@ -43,14 +43,14 @@ fn every_recording_gives_the_expected_events() {
             assert_eq!(reader.skipped() as i64, other, "{name}");
         }
         if let (Some(first), Some(last)) = (number("t_first"), number("t_last")) {
-            assert_eq!([events[0].t, events.last().unwrap().t], [first, last], "{name}");
+            assert_eq!([events[0].t(), events.last().unwrap().t()], [first, last], "{name}");
         }
         if let Some(on) = number("on") {
-            assert_eq!(events.iter().filter(|e| e.p).count() as i64, on, "{name}");
-            let ranges = [range(events.iter().map(|e| e.x)), range(events.iter().map(|e| e.y))];
+            assert_eq!(events.iter().filter(|e| e.p()).count() as i64, on, "{name}");
+            let ranges = [range(events.iter().map(|e| e.x())), range(events.iter().map(|e| e.y()))];
             assert_eq!(serde_json::json!(ranges[0]), want["x"], "{name}");
             assert_eq!(serde_json::json!(ranges[1]), want["y"], "{name}");
-            assert_eq!(events.is_sorted_by_key(|e| e.t), want["monotonic"], "{name}");
+            assert_eq!(events.is_sorted_by_key(|e| e.t()), want["monotonic"], "{name}");
         }
         if let (Some(width), Some(height)) = (number("width"), number("height")) {
             let sensor = reader.sensor().unwrap();
@@ -73,7 +73,7 @@ fn a_cochlea_is_read_as_plain_addresses() {
     let options = Options { address: Some(Address::Plain), ..Options::default() };
     let path = dir.join("cochlea_vowelsounds.aedat.gz");
     let events = Reader::open_with(&path, &options).unwrap().read_all().unwrap();
-    assert_eq!(range(events.iter().map(|e| e.x)), [1, 1023]);
+    assert_eq!(range(events.iter().map(|e| e.x())), [1, 1023]);
 }
 
 #[test]

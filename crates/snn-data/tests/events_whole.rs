@@ -91,7 +91,7 @@ fn a_file_cut_while_it_is_read_ends_there() {
 
 #[test]
 fn pixels_count_further_than_a_byte() {
-    let event = |i: i64| Event { t: i, x: (i % 1000 == 0).into(), y: 0, p: true };
+    let event = |i: i64| Event::new(i, (i % 1000 == 0).into(), 0, true);
     let events: Vec<Event> = (0..2000).map(event).collect();
     let framing = Framing::new(Slicing::Number { frames: 2 }, Sensor::new(2, 1));
     let frames = framing.frames(&events).unwrap();
@@ -104,9 +104,8 @@ fn pixels_count_further_than_a_byte() {
 #[test]
 fn the_first_fall_of_time_is_told_wherever_it_is() {
     for place in [1, 65_535, 65_536, 65_537, 199_999] {
-        let mut events: Vec<Event> =
-            (0..200_000).map(|t| Event { t, ..Event::default() }).collect();
-        events[place].t = -1;
+        let mut events: Vec<Event> = (0..200_000).map(|t| Event::new(t, 0, 0, false)).collect();
+        events[place] = events[place].with_t(-1);
         let framing = Framing::new(Slicing::Time { frames: 2 }, Sensor::new(1, 1));
         let error = framing.frames(&events).unwrap_err().to_string();
         assert!(error.starts_with(&format!("event {place} at -1 us comes before")), "{error}");

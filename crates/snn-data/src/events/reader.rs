@@ -107,7 +107,7 @@ pub struct Options {
 /// let mut reader = Reader::open("user01_fluorescent.aedat".as_ref())?;
 /// let mut batch = Vec::new();
 /// while reader.read(&mut batch)? {
-///     println!("{} events until {} us", batch.len(), batch[batch.len() - 1].t);
+///     println!("{} events until {} us", batch.len(), batch[batch.len() - 1].t());
 ///     batch.clear();
 /// }
 /// # Ok::<(), snn_data::events::EventError>(())

@@ -37,7 +37,7 @@ impl Record for Dvs128 {
 
     fn event(r: &[u8], high: i64) -> Event {
         let (a, t) = (be32(r), i64::from(be32(&r[4..])));
-        Event { t: t | high, x: (a >> 1 & 0x7f) as u16, y: (a >> 8 & 0x7f) as u16, p: a & 1 == 0 }
+        Event::new(t | high, (a >> 1 & 0x7f) as u16, (a >> 8 & 0x7f) as u16, a & 1 == 0)
     }
 
     fn is_odd(r: &[u8], like: u32) -> bool {
@@ -68,7 +68,7 @@ impl Record for Davis {
     fn event(r: &[u8], high: i64) -> Event {
         let (a, t) = (be32(r), i64::from(be32(&r[4..])));
         let (x, y) = (a >> 12 & 0x3ff, a >> 22 & 0x1ff);
-        Event { t: t | high, x: x as u16, y: y as u16, p: a >> 11 & 1 == 1 }
+        Event::new(t | high, x as u16, y as u16, a >> 11 & 1 == 1)
     }
 
     fn is_odd(r: &[u8], like: u32) -> bool {
@@ -96,7 +96,7 @@ impl Record for Plain {
     };
 
     fn event(r: &[u8], high: i64) -> Event {
-        Event { t: i64::from(be32(&r[4..])) | high, x: be32(r) as u16, y: 0, p: true }
+        Event::new(i64::from(be32(&r[4..])) | high, be32(r) as u16, 0, true)
     }
 
     fn is_odd(r: &[u8], like: u32) -> bool {
@@ -227,7 +227,7 @@ impl Aedat2 {
             }
             self.before = t;
             if be32(record) & C::OTHER == 0 {
-                out.push(Event { t: i64::from(t) + self.wrapped, ..C::event(record, 0) });
+                out.push(C::event(record, 0).with_t(i64::from(t) + self.wrapped));
             } else {
                 self.skipped += 1;
             }

@@ -29,7 +29,7 @@ impl Record for Polarity {
     fn event(r: &[u8], high: i64) -> Event {
         let (data, t) = (le32(r), i64::from(le32(&r[4..])));
         let (x, y) = (data >> 17 & 0x7fff, data >> 2 & 0x7fff);
-        Event { t: t | high, x: x as u16, y: y as u16, p: data >> 1 & 1 == 1 }
+        Event::new(t | high, x as u16, y as u16, data >> 1 & 1 == 1)
     }
 }
 

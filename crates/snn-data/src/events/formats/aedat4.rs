@@ -145,11 +145,10 @@ impl Aedat4 {
         if !fits {
             return Err(Fault::new(0, "coordinate", "0 to 32767", "a negative one"));
         }
-        out.extend(events.chunks_exact(16).map(|e| Event {
-            t: (u64::from(le32(&e[4..])) << 32 | u64::from(le32(e))).cast_signed(),
-            x: u16::from_le_bytes([e[8], e[9]]),
-            y: u16::from_le_bytes([e[10], e[11]]),
-            p: e[12] != 0,
+        out.extend(events.chunks_exact(16).map(|e| {
+            let t = u64::from(le32(&e[4..])) << 32 | u64::from(le32(e));
+            let [x, y] = [[e[8], e[9]], [e[10], e[11]]].map(u16::from_le_bytes);
+            Event::new(t.cast_signed(), x, y, e[12] != 0)
         }));
         Ok(())
     }

@@ -31,7 +31,7 @@ impl Record for Spike {
 
     fn event(r: &[u8], high: i64) -> Event {
         let t = i64::from(u32::from_be_bytes([0, r[2] & 0x7f, r[3], r[4]]));
-        Event { t: t | high, x: r[0].into(), y: r[1].into(), p: r[2] >> 7 == 1 }
+        Event::new(t | high, r[0].into(), r[1].into(), r[2] >> 7 == 1)
     }
 
     /// Row 128 or above, as the mark of an overflow.
@@ -64,7 +64,7 @@ impl Atis {
                 self.skipped += 1;
             } else {
                 let event = Spike::event(r, 0);
-                out.push(Event { t: event.t + self.added, ..event });
+                out.push(event.with_t(event.t() + self.added));
             }
         }
     }

@@ -31,7 +31,7 @@ impl Record for Cd {
     fn event(r: &[u8], high: i64) -> Event {
         let (t, data) = (i64::from(le32(r)), le32(&r[4..]));
         let (x, y) = (data & 0x3fff, data >> 14 & 0x3fff);
-        Event { t: t | high, x: x as u16, y: y as u16, p: data >> 28 != 0 }
+        Event::new(t | high, x as u16, y as u16, data >> 28 != 0)
     }
 }
 

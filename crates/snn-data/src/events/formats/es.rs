@@ -66,7 +66,7 @@ impl EventStream {
 
     /// Events that follow a first byte of `t`-delta and flags.
     fn camera(&mut self, kind: Kind, input: &[u8], out: &mut Vec<Event>) -> Result<usize, Fault> {
-        let sensor = self.sensor.unwrap_or(Sensor::new(u16::MAX, u16::MAX));
+        let sensor = self.sensor.unwrap_or(Sensor::new(u16::MAX, Event::LAST_ROW));
         let mut at = 0;
         while let Some(&first) = input.get(at) {
             let (delta, p, exposure) = match (kind, first) {
@@ -91,12 +91,12 @@ impl EventStream {
             let Some(place) = input.get(at + 1..at + 5) else { break };
             let x = u16::from_le_bytes([place[0], place[1]]);
             let y = u16::from_le_bytes([place[2], place[3]]);
-            let event = Event { t: self.t.saturating_add(delta.into()), x, y, p };
-            if !sensor.holds(event) {
+            let event = Event::checked(self.t.saturating_add(delta.into()), x, y, p);
+            let Some(event) = event.filter(|&event| sensor.holds(event)) else {
                 let found = format!("({x}, {y})");
                 return Err(Fault::new(at + 1, "coordinate", format!("below {sensor}"), found));
-            }
-            self.t = event.t;
+            };
+            self.t = event.t();
             // Exposure events carry grey levels, not changes.
             match exposure {
                 true => self.skipped += 1,
@@ -134,7 +134,7 @@ impl EventStream {
                         }
                     }
                     self.t = self.t.saturating_add(delta.into());
-                    out.push(Event { t: self.t, ..Event::default() });
+                    out.push(Event::new(self.t, 0, 0, false));
                     self.payload = length;
                     at += index;
                 }

@@ -34,12 +34,12 @@ impl Decode for Evt2 {
         let mut base = self.high.map(|high| (i64::from(high) << 6) + self.wrapped);
         for word in words.map(le32) {
             match (word >> 28, base) {
-                (kind @ (CD_OFF | CD_ON), Some(base)) => out.push(Event {
-                    t: base + i64::from(word >> 22 & 0x3f),
-                    x: (word >> 11 & 0x7ff) as u16,
-                    y: (word & 0x7ff) as u16,
-                    p: kind == CD_ON,
-                }),
+                (kind @ (CD_OFF | CD_ON), Some(base)) => out.push(Event::new(
+                    base + i64::from(word >> 22 & 0x3f),
+                    (word >> 11 & 0x7ff) as u16,
+                    (word & 0x7ff) as u16,
+                    kind == CD_ON,
+                )),
                 (TIME_HIGH, _) => {
                     let high = word & 0x0fff_ffff;
                     // The clock of 34 bits starts again after more than four hours.

@@ -46,7 +46,7 @@ impl Evt3 {
             if x >= COLUMNS {
                 return Err(x);
             }
-            out.push(Event { t, x, y: self.y, p: self.p });
+            out.push(Event::new(t, x, self.y, self.p));
             left &= left - 1;
         }
         self.base_x = self.base_x.saturating_add(width).min(COLUMNS);
@@ -71,7 +71,7 @@ impl Decode for Evt3 {
             match word >> 12 {
                 ADDR_Y => self.y = value & 0x7ff,
                 ADDR_X if self.high.is_some() => {
-                    out.push(Event { t, x: value & 0x7ff, y: self.y, p: value >> 11 == 1 });
+                    out.push(Event::new(t, value & 0x7ff, self.y, value >> 11 == 1));
                 }
                 VECT_BASE_X => (self.base_x, self.p) = (value & 0x7ff, value >> 11 == 1),
                 kind @ (VECT_12 | VECT_8) => {

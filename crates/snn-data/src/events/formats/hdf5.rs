@@ -205,7 +205,7 @@ impl SpikeFile {
             let t = self.times.kind.value(t) * 1e6;
             let x = self.units.kind.value(x);
             match t.abs() < 9e18 && (0.0..65536.0).contains(&x) {
-                true => Ok(Event { t: t as i64, x: x as u16, y: 0, p: true }),
+                true => Ok(Event::new(t as i64, x as u16, 0, true)),
                 false => Err(Problem::new(
                     "spike",
                     "a finite time and a channel",

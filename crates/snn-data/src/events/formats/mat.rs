@@ -65,7 +65,7 @@ impl MatEvents {
         let [t, x, y, p] = self.columns.each_ref().map(|column| column.get(i));
         let small = |v: f64| (v.fract() == 0.0 && (0.0..65536.0).contains(&v)).then_some(v as u16);
         let t = (t.abs() < 9e18).then_some(t as i64)?;
-        Some(Event { t, x: small(x)?, y: small(y)?, p: p > 0.0 })
+        Event::checked(t, small(x)?, small(y)?, p > 0.0)
     }
 }
 

@@ -95,15 +95,11 @@ impl Batches for Npz {
         out.reserve(count);
         for i in 0..count {
             let index = self.at + i;
-            out.push(Event {
-                t: value(&t, i).whole().ok_or_else(|| misfit("array t", index))?,
-                x: value(&x, i).small().ok_or_else(|| misfit("array x", index))?,
-                y: match &y {
-                    Some(y) => value(y, i).small().ok_or_else(|| misfit("array y", index))?,
-                    None => 0,
-                },
-                p: value(&p, i).real() > 0.0,
-            });
+            let t = value(&t, i).whole().ok_or_else(|| misfit("array t", index))?;
+            let x = value(&x, i).small().ok_or_else(|| misfit("array x", index))?;
+            let y = y.as_ref().map_or(Some(0), |y| value(y, i).small());
+            let event = y.and_then(|y| Event::checked(t, x, y, value(&p, i).real() > 0.0));
+            out.push(event.ok_or_else(|| misfit("array y", index))?);
         }
         self.at += count;
         Ok(count > 0)
@@ -160,12 +156,10 @@ impl Batches for NpyEvents {
                 // tonic keeps milliseconds.
                 None => super::npy::Number::Real(t.real() * 1000.0).whole(),
             };
-            out.push(Event {
-                t: t.ok_or_else(|| misfit("times", index))?,
-                x: x.small().ok_or_else(|| misfit("columns", index))?,
-                y: y.small().ok_or_else(|| misfit("rows", index))?,
-                p: p.real() > 0.0,
-            });
+            let t = t.ok_or_else(|| misfit("times", index))?;
+            let x = x.small().ok_or_else(|| misfit("columns", index))?;
+            let event = y.small().and_then(|y| Event::checked(t, x, y, p.real() > 0.0));
+            out.push(event.ok_or_else(|| misfit("rows", index))?);
         }
         self.at += out.len() - before;
         Ok(out.len() > before)

@@ -83,13 +83,9 @@ fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 fn event(line: &[u8]) -> Option<Event> {
     let mut fields = fields(line);
-    let event = Event {
-        t: time(fields.next()?)?,
-        x: small(fields.next()?)?,
-        y: small(fields.next()?)?,
-        p: polarity(fields.next()?)?,
-    };
-    fields.next().is_none().then_some(event)
+    let (t, x) = (time(fields.next()?)?, small(fields.next()?)?);
+    let (y, p) = (small(fields.next()?)?, polarity(fields.next()?)?);
+    if fields.next().is_some() { None } else { Event::checked(t, x, y, p) }
 }
 
 impl Text {

@@ -138,7 +138,7 @@ impl Framing {
         match outside.min() {
             None => Ok(()),
             Some(index) => {
-                let Event { x, y, .. } = events[index];
+                let (x, y) = (events[index].x(), events[index].y());
                 Err(EventError::Outside { index, x, y, sensor: self.sensor })
             }
         }

@@ -4,7 +4,7 @@
 //! use snn_data::events::{Event, Sensor, frames::{Framing, Slicing}};
 //!
 //! let events: Vec<Event> =
-//!     (0..10).map(|i| Event { t: 100 * i, x: i as u16, y: 0, p: i % 2 == 0 }).collect();
+//!     (0..10).map(|i| Event::new(100 * i, i as u16, 0, i % 2 == 0)).collect();
 //! let framing = Framing::new(Slicing::Number { frames: 4 }, Sensor::new(10, 1));
 //! let frames = framing.frames(&events)?;
 //! assert_eq!(frames.shape(), [4, 2, 1, 10]); // steps, polarities, rows, columns

@@ -138,8 +138,8 @@ impl Slicing {
         ) {
             sorted(events)?;
         }
-        let span = last.t - first.t;
-        let until = |t: f64| events.partition_point(|e| (e.t as f64) < t);
+        let span = last.t() - first.t();
+        let until = |t: f64| events.partition_point(|e| (e.t() as f64) < t);
         Ok(match *self {
             Self::Number { frames } => {
                 let each = n / frames;
@@ -150,8 +150,8 @@ impl Slicing {
             Self::Time { frames } => {
                 let each = span / frames as i64;
                 let cut = |i: usize| {
-                    let t = first.t + each * i as i64;
-                    events.partition_point(|e| e.t < t)
+                    let t = first.t() + each * i as i64;
+                    events.partition_point(|e| e.t() < t)
                 };
                 let mut ranges: Vec<_> = (0..frames).map(|i| cut(i)..cut(i + 1)).collect();
                 ranges[frames - 1].end = n;
@@ -159,7 +159,7 @@ impl Slicing {
             }
             Self::TimeExact { frames } => {
                 let each = span as f64 / frames as f64;
-                let start = |i: usize| first.t as f64 + each * i as f64;
+                let start = |i: usize| first.t() as f64 + each * i as f64;
                 let mut ranges: Vec<_> =
                     (0..frames).map(|i| until(start(i))..until(start(i) + each)).collect();
                 ranges[frames - 1].end = n;
@@ -168,8 +168,8 @@ impl Slicing {
             Self::Duration { us } => {
                 let frames = few(span.div_euclid(us) + i64::from(span % us != 0), n)?.max(1);
                 let cut = |i: usize| {
-                    let t = first.t.saturating_add(us.saturating_mul(i as i64));
-                    events.partition_point(|e| e.t < t)
+                    let t = first.t().saturating_add(us.saturating_mul(i as i64));
+                    events.partition_point(|e| e.t() < t)
                 };
                 let mut ranges: Vec<_> = (0..frames).map(|i| cut(i)..cut(i + 1)).collect();
                 ranges[frames - 1].end = n;
@@ -184,8 +184,8 @@ impl Slicing {
                     whole.div_euclid(stride)
                 };
                 let count = few(count + 1, n)?.max(1);
-                let before = |t: i64| events.partition_point(|e| e.t < t);
-                let start = |i: usize| first.t.saturating_add(stride.saturating_mul(i as i64));
+                let before = |t: i64| events.partition_point(|e| e.t() < t);
+                let start = |i: usize| first.t().saturating_add(stride.saturating_mul(i as i64));
                 (0..count)
                     .map(|i| before(start(i))..before(start(i).saturating_add(window)))
                     .collect()
@@ -200,7 +200,7 @@ impl Slicing {
             Self::TonicTimeBins { bins, overlap } => {
                 let window = (span / bins as i64) as f64 * (1.0 + overlap);
                 let stride = window * (1.0 - overlap);
-                let start = |i: usize| i as f64 * stride + first.t as f64;
+                let start = |i: usize| i as f64 * stride + first.t() as f64;
                 (0..bins).map(|i| until(start(i))..until(start(i) + window)).collect()
             }
             Self::TonicEventBins { bins, overlap } => {
@@ -231,14 +231,14 @@ pub(super) fn sorted(events: &[Event]) -> Result<(), EventError> {
         let start = i * BLOCK;
         // With the first of the next block.
         let block = &events[start..events.len().min(start + block.len() + 1)];
-        let falls = |pair: &[Event]| pair[1].t < pair[0].t;
+        let falls = |pair: &[Event]| pair[1].t() < pair[0].t();
         // Without a branch for each event: nearly every block is in order.
         let any = block.windows(2).fold(false, |any, pair| any | falls(pair));
         if any { Some(start + block.windows(2).position(falls)?) } else { None }
     });
     match fall {
         Some(i) => {
-            Err(EventError::Unsorted { index: i + 1, t: events[i + 1].t, before: events[i].t })
+            Err(EventError::Unsorted { index: i + 1, t: events[i + 1].t(), before: events[i].t() })
         }
         None => Ok(()),
     }

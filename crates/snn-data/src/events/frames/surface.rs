@@ -29,14 +29,14 @@ pub fn time_surfaces(
     let mut surfaces = Vec::new();
     for (i, range) in slicing.ranges(events)?.into_iter().enumerate() {
         for (index, &event) in events.iter().enumerate().take(range.end).skip(range.start) {
-            let Event { t, x, y, p } = event;
+            let (t, x, y, p) = (event.t(), event.x(), event.y(), event.p());
             if !sensor.holds(event) {
                 return Err(EventError::Outside { index, x, y, sensor });
             }
             let row = usize::from(p) * usize::from(sensor.height) + usize::from(y);
             latest[row * usize::from(sensor.width) + usize::from(x)] = t as f64;
         }
-        let now = ((i as i64 + 1) * dt + events[0].t) as f64;
+        let now = ((i as i64 + 1) * dt + events[0].t()) as f64;
         surfaces.extend(latest.iter().map(|t| (-(now - t) / tau).exp()));
     }
     Ok(surfaces)

@@ -48,10 +48,10 @@ impl<'a> Tally<'a> {
         let (strides, mut inside) = (self.strides, true);
         for &event in events {
             inside &= self.sensor.holds(event);
-            let at = usize::from(event.p) * strides.p
-                + usize::from(event.y) * strides.y
-                + usize::from(event.x) * strides.x;
-            self.count(at);
+            let at = usize::from(event.p()) * strides.p
+                + usize::from(event.y()) * strides.y
+                + usize::from(event.x()) * strides.x;
+            count(self.low, self.frame, at);
         }
         inside
     }
@@ -62,25 +62,31 @@ impl<'a> Tally<'a> {
             *count += f32::from(low);
         }
     }
+}
 
-    #[inline(always)]
-    fn count(&mut self, at: usize) {
-        if let Some(count) = self.low.get_mut(at) {
-            *count = count.wrapping_add(1);
-            if *count == 0
-                && let Some(count) = self.frame.get_mut(at)
-            {
-                *count += 256.0;
-            }
+/// Counts an event at a place of `low`, and 256 of them in `frame`.
+#[inline(always)]
+fn count(low: &mut [u8], frame: &mut [f32], at: usize) {
+    if let Some(count) = low.get_mut(at) {
+        *count = count.wrapping_add(1);
+        if *count == 0 {
+            carry(frame, at);
         }
     }
 }
 
-/// The places of eight events at a time.
+#[cold]
+fn carry(frame: &mut [f32], at: usize) {
+    if let Some(count) = frame.get_mut(at) {
+        *count += 256.0;
+    }
+}
+
+/// The places of sixteen events at a time.
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod vectors {
-    use super::{Event, Tally};
+    use super::{Event, Tally, count};
     use std::arch::x86_64::*;
 
     /// Events whose places are worked out before they are counted: what a core has stored lately is
@@ -92,59 +98,65 @@ mod vectors {
     /// Adds as many events as make whole blocks; returns how many, and whether all lie on the
     /// sensor.
     pub fn add(tally: &mut Tally<'_>, events: &[Event]) -> (usize, bool) {
-        let able = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
         // Places of 32 bits.
-        if able && tally.low.len() <= u32::MAX as usize {
-            // SAFETY: the processor has both.
+        if is_x86_feature_detected!("avx512f") && tally.low.len() <= u32::MAX as usize {
+            // SAFETY: the processor has it.
             unsafe { avx512(tally, events) }
         } else {
             (0, true)
         }
     }
 
-    #[target_feature(enable = "avx512f,avx512bw")]
+    #[target_feature(enable = "avx512f")]
     fn avx512(tally: &mut Tally<'_>, events: &[Event]) -> (usize, bool) {
-        // The parts of an event, whose other bytes are nobody's and not loaded.
-        const PARTS: u64 = 0x1f00_1f00_1f00_1f00;
-        const {
-            assert!(size_of::<Event>() == 16 && std::mem::offset_of!(Event, x) == 8);
-            assert!(std::mem::offset_of!(Event, y) == 10 && std::mem::offset_of!(Event, p) == 12);
-        }
-        let all = |x: usize| _mm512_set1_epi64(x as i64);
+        // The third of the three words of an event holds `y << 16 | x`, the polarity on top.
+        const { assert!(size_of::<Event>() == 12 && Event::PLACE == 8) }
+        const VECTOR: usize = 16;
+        let all = |x: usize| _mm512_set1_epi32(x as i32);
         let (strides, outside) = (tally.strides, all(tally.frame.len()));
         let (of_p, of_y, of_x) = (all(strides.p), all(strides.y), all(strides.x));
         let [height, width] = tally.sensor.size().map(all);
-        let (word, on) = (all(0xffff), all(1 << 32));
-        let second = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
+        let (word, row) = (all(0xffff), all(usize::from(Event::LAST_ROW)));
+        // The third words of the first two registers, then those of the last.
+        let thirds = _mm512_setr_epi32(2, 5, 8, 11, 14, 17, 20, 23, 26, 29, 0, 0, 0, 0, 0, 0);
+        let last = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 19, 22, 25, 28, 31);
+        let (low, frame) = (tally.low.as_mut_slice(), &mut *tally.frame);
         let (blocks, _) = events.as_chunks::<BLOCK>();
-        let (mut inside, mut places) = (u8::MAX, [[0u32; 8]; BLOCK / 8]);
+        let (mut inside, mut places) = (u16::MAX, [[0u32; VECTOR]; BLOCK / VECTOR]);
         for block in blocks {
-            let (eights, _) = block.as_chunks::<8>();
-            for (eight, places) in eights.iter().zip(&mut places) {
-                let (first, ahead) = (eight.as_ptr(), eight.as_ptr().wrapping_add(AHEAD));
-                _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
-                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(4).cast());
-                // SAFETY: four of the eight events each, of which the parts are loaded.
-                let [a, b] = unsafe {
-                    [first, first.add(4)].map(|at| _mm512_maskz_loadu_epi8(PARTS, at.cast()))
+            let (vectors, _) = block.as_chunks::<VECTOR>();
+            for (vector, places) in vectors.iter().zip(&mut places) {
+                let ahead = vector.as_ptr().wrapping_add(AHEAD).cast::<i8>();
+                _mm_prefetch::<_MM_HINT_T0>(ahead);
+                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(64));
+                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(128));
+                let words = vector.as_ptr().cast::<__m512i>();
+                // SAFETY: sixteen events of three words are as long as three loads.
+                let [a, b, c] = unsafe {
+                    [
+                        _mm512_loadu_si512(words),
+                        _mm512_loadu_si512(words.add(1)),
+                        _mm512_loadu_si512(words.add(2)),
+                    ]
                 };
-                // x, y and p in 16 bits each.
-                let parts = _mm512_permutex2var_epi64(a, second, b);
-                let x = _mm512_and_si512(parts, word);
-                let y = _mm512_and_si512(_mm512_srli_epi64(parts, 16), word);
-                let holds = _mm512_cmplt_epu64_mask(x, width) & _mm512_cmplt_epu64_mask(y, height);
+                let place = _mm512_permutex2var_epi32(a, thirds, b);
+                let place = _mm512_permutex2var_epi32(place, last, c);
+                let x = _mm512_and_si512(place, word);
+                let y = _mm512_and_si512(_mm512_srli_epi32::<16>(place), row);
+                let on = _mm512_cmplt_epi32_mask(place, _mm512_setzero_si512());
+                let holds = _mm512_cmplt_epu32_mask(x, width) & _mm512_cmplt_epu32_mask(y, height);
                 inside &= holds;
-                let at = _mm512_add_epi64(_mm512_mul_epu32(x, of_x), _mm512_mul_epu32(y, of_y));
-                let at = _mm512_mask_add_epi64(at, _mm512_test_epi64_mask(parts, on), at, of_p);
-                let at = _mm512_cvtepi64_epi32(_mm512_mask_mov_epi64(outside, holds, at));
-                // SAFETY: eight places.
-                unsafe { _mm256_storeu_si256(places.as_mut_ptr().cast(), at) };
+                let at = _mm512_add_epi32(_mm512_mullo_epi32(x, of_x), _mm512_mullo_epi32(y, of_y));
+                let at = _mm512_mask_add_epi32(at, on, at, of_p);
+                let at = _mm512_mask_mov_epi32(outside, holds, at);
+                // SAFETY: sixteen places.
+                unsafe { _mm512_storeu_si512(places.as_mut_ptr().cast(), at) };
             }
             for &at in places.as_flattened() {
-                tally.count(at as usize);
+                count(low, frame, at as usize);
             }
         }
-        (blocks.len() * BLOCK, inside == u8::MAX)
+        (blocks.len() * BLOCK, inside == u16::MAX)
     }
 }
 
@@ -173,12 +185,14 @@ mod tests {
             outside in any::<Option<prop::sample::Index>>(),
             layout in 0usize..3,
         ) {
-            let event = |(t, x, y, p)| Event { t, x: x % width, y: y % height, p };
+            let event = |(t, x, y, p)| Event::new(t, x % width, y % height, p);
             let mut events: Vec<Event> = drawn.into_iter().map(event).collect();
             if let Some(one) = outside.filter(|_| !events.is_empty()) {
                 // Beside or below the sensor.
                 let event = one.get_mut(&mut events);
-                *(if event.p { &mut event.x } else { &mut event.y }) += width.max(height);
+                let (x, y, by) = (event.x(), event.y(), width.max(height));
+                let (x, y) = if event.p() { (x + by, y) } else { (x, y + by) };
+                *event = event.with_place(x, y);
             }
             let [w, h] = [width, height].map(usize::from);
             let first = Strides { p: h * w, y: w, x: 1 };
@@ -191,12 +205,12 @@ mod tests {
             };
             let (of_scalar, scalar_inside) = counted(scalar, how, &events);
             let (found, inside) = counted(|tally, events| tally.add(events), how, &events);
-            let all = events.iter().all(|e| e.x < width && e.y < height);
+            let all = events.iter().all(|e| e.x() < width && e.y() < height);
             prop_assert_eq!((scalar_inside, inside), (all, all));
             if all {
                 let mut expected = vec![0.0; found.len()];
                 for e in &events {
-                    let [x, y, p] = [e.x, e.y, e.p.into()].map(usize::from);
+                    let [x, y, p] = [e.x(), e.y(), e.p().into()].map(usize::from);
                     expected[p * how.1.p + y * how.1.y + x * how.1.x] += 1.0;
                 }
                 prop_assert_eq!(&of_scalar, &expected);

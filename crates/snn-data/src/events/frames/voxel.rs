@@ -20,22 +20,22 @@ pub fn voxel_grid(events: &[Event], sensor: Sensor, bins: usize) -> Result<Vec<f
     }
     sorted(events)?;
     let span = match (events.first(), events.last()) {
-        (Some(first), Some(last)) if last.t > first.t => (last.t - first.t) as f64,
+        (Some(first), Some(last)) if last.t() > first.t() => (last.t() - first.t()) as f64,
         _ => {
             let expected = "at least two of unlike time";
             return Err(EventError::TooFew { found: events.len(), expected });
         }
     };
     if let Some(index) = events.iter().position(|&e| !sensor.holds(e)) {
-        let Event { x, y, .. } = events[index];
+        let (x, y) = (events[index].x(), events[index].y());
         return Err(EventError::Outside { index, x, y, sensor });
     }
     let mut grid = vec![0.0; bins * sensor.pixels()];
-    let first = events[0].t;
+    let first = events[0].t();
     let place = |event: &Event| {
-        let tau = bins as f64 * (event.t - first) as f64 / span;
-        let pixel = usize::from(event.y) * usize::from(sensor.width) + usize::from(event.x);
-        let polarity = if event.p { 1.0 } else { -1.0 };
+        let tau = bins as f64 * (event.t() - first) as f64 / span;
+        let pixel = usize::from(event.y()) * usize::from(sensor.width) + usize::from(event.x());
+        let polarity = if event.p() { 1.0 } else { -1.0 };
         (tau as usize, tau.fract(), pixel, polarity)
     };
     // The lower steps first, then the upper ones, so that sums have tonic's order.

@@ -24,8 +24,8 @@ pub(super) trait Record {
     }
 }
 
-/// A rule on the four 32-bit words of an event: the low and the high half of the time, the place
-/// `y << 16 | x`, and the polarity, which is ON where the word is not 0.
+/// A rule on four 32-bit words that become an event: the low and the high half of the time, the
+/// place `y << 16 | x`, and the polarity, which is ON where the word is not 0.
 ///
 /// Each word is `(w >> right & right_mask | w << left & left_mask) ^ flip`, w the bytes that
 /// `bytes` picks from the record, [`NONE`] for zero.

@@ -10,12 +10,8 @@ type Slots = [MaybeUninit<Event>];
 
 /// Fills slots as far as whole loads go; returns how many, and whether a record was odd.
 pub fn write<R: Record>(records: &[u8], common: Common, slots: &mut Slots) -> (usize, bool) {
-    // The order of the words, which makes a register of them events.
-    const {
-        assert!(R::SIZE <= 8 && size_of::<Event>() == 16);
-        assert!(std::mem::offset_of!(Event, t) == 0 && std::mem::offset_of!(Event, p) == 12);
-        assert!(std::mem::offset_of!(Event, x) == 8 && std::mem::offset_of!(Event, y) == 10);
-    }
+    // Three words, of which every value is an event: the time in two, the place and the polarity.
+    const { assert!(R::SIZE <= 8 && size_of::<Event>() == 12 && Event::PLACE == 8) }
     if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vbmi") {
         // SAFETY: the processor has both.
         unsafe { avx512::<R>(records, common, slots) }
@@ -43,6 +39,19 @@ const fn picked<R: Record, const WORDS: usize>() -> [u32; WORDS] {
 /// Limits of the words: the polarity becomes 0 or 1.
 const MOST: [u32; 4] = [u32::MAX, u32::MAX, u32::MAX, 1];
 
+/// The bit of the place that the polarity takes.
+const ON: [u32; 4] = [0, 0, 1 << 31, 0];
+
+/// The words that are stored, one event behind the other; the last are nobody's.
+const fn stored<const WORDS: usize>() -> [u32; WORDS] {
+    let (mut words, mut i) = ([0; WORDS], 0);
+    while i < WORDS / 4 * 3 {
+        words[i] = (i / 3 * 4 + i % 3) as u32;
+        i += 1;
+    }
+    words
+}
+
 fn high(common: Common) -> [u32; 4] {
     let [low, up] = [common.high as u32, (common.high >> 32) as u32];
     [low, up, 0, 0]
@@ -59,9 +68,11 @@ fn avx2<R: Record>(records: &[u8], common: Common, slots: &mut Slots) -> (usize,
     let (left, left_mask) = (each(R::LANES.left), each(R::LANES.left_mask));
     let (flip, most, high) = (each(R::LANES.flip), each(MOST), each(high(common)));
     let like = each([common.like, 0, 0, 0]);
+    let (on, order) = (each(ON), all(const { stored() }));
     let (mut done, mut seen) = (0, _mm256_setzero_si256());
-    let loads = records.windows(LOAD).step_by(2 * R::SIZE);
-    for (slots, records) in slots.chunks_exact_mut(2).zip(loads) {
+    for records in records.windows(LOAD).step_by(2 * R::SIZE) {
+        // A store is longer than two events; the next writes over its end.
+        let Some(slots) = slots.get_mut(done..done + 3) else { break };
         // SAFETY: the window is as long as the load.
         let w = unsafe { _mm_loadu_si128(records.as_ptr().cast()) };
         let w = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(w), bytes);
@@ -70,8 +81,9 @@ fn avx2<R: Record>(records: &[u8], common: Common, slots: &mut Slots) -> (usize,
         let up = _mm256_and_si256(_mm256_sllv_epi32(w, left), left_mask);
         let w = _mm256_xor_si256(_mm256_or_si256(low, up), flip);
         let w = _mm256_or_si256(_mm256_min_epu32(w, most), high);
-        // SAFETY: two slots are as long as the store. Each half of it is an event, the byte of
-        // whose polarity is 0 or 1.
+        let w = _mm256_or_si256(w, _mm256_and_si256(_mm256_srli_epi64(w, 1), on));
+        let w = _mm256_permutevar8x32_epi32(w, order);
+        // SAFETY: three slots are longer than the store.
         unsafe { _mm256_storeu_si256(slots.as_mut_ptr().cast(), w) }
         done += 2;
     }
@@ -90,9 +102,11 @@ fn avx512<R: Record>(records: &[u8], common: Common, slots: &mut Slots) -> (usiz
     let (left, left_mask) = (each(R::LANES.left), each(R::LANES.left_mask));
     let (flip, most, high) = (each(R::LANES.flip), each(MOST), each(high(common)));
     let like = each([common.like, 0, 0, 0]);
+    let (on, order) = (each(ON), all(const { stored() }));
     let (mut done, mut seen) = (0, _mm512_setzero_si512());
-    let loads = records.windows(LOAD).step_by(4 * R::SIZE);
-    for (slots, records) in slots.chunks_exact_mut(4).zip(loads) {
+    for records in records.windows(LOAD).step_by(4 * R::SIZE) {
+        // A store is longer than four events; the next writes over its end.
+        let Some(slots) = slots.get_mut(done..done + 6) else { break };
         // SAFETY: the window is as long as the load.
         let w = unsafe { _mm512_loadu_si512(records.as_ptr().cast()) };
         let w = _mm512_maskz_permutexvar_epi8(there, bytes, w);
@@ -101,8 +115,9 @@ fn avx512<R: Record>(records: &[u8], common: Common, slots: &mut Slots) -> (usiz
         let up = _mm512_and_si512(_mm512_sllv_epi32(w, left), left_mask);
         let w = _mm512_xor_si512(_mm512_or_si512(low, up), flip);
         let w = _mm512_or_si512(_mm512_min_epu32(w, most), high);
-        // SAFETY: four slots are as long as the store. Each quarter of it is an event, the byte of
-        // whose polarity is 0 or 1.
+        let w = _mm512_or_si512(w, _mm512_and_si512(_mm512_srli_epi64(w, 1), on));
+        let w = _mm512_permutexvar_epi32(order, w);
+        // SAFETY: six slots are longer than the store.
         unsafe { _mm512_storeu_si512(slots.as_mut_ptr().cast(), w) }
         done += 4;
     }

@@ -13,15 +13,15 @@ impl EventSet {
         Ok(match (self.manifest.name.as_str(), self.convention) {
             (_, Convention::Stored) => events,
             ("cifar10-dvs", Convention::SpikingJelly) => {
-                turned(events, |e| (mirror(e.y, 127), mirror(e.x, 127)))
+                turned(events, |e| (mirror(e.y(), 127), mirror(e.x(), 127)))
             }
             ("asl-dvs", Convention::SpikingJelly) => {
-                turned(events, |e| (mirror(e.x, 239), mirror(e.y, 179)))
+                turned(events, |e| (mirror(e.x(), 239), mirror(e.y(), 179)))
             }
             ("n-caltech101", Convention::Tonic) => {
-                let left = events.iter().map(|e| e.x).min().unwrap_or(0);
-                let top = events.iter().map(|e| e.y).min().unwrap_or(0);
-                turned(events, |e| (e.x - left, e.y - top))
+                let left = events.iter().map(|e| e.x()).min().unwrap_or(0);
+                let top = events.iter().map(|e| e.y()).min().unwrap_or(0);
+                turned(events, |e| (e.x() - left, e.y() - top))
             }
             _ => events,
         })
@@ -39,7 +39,7 @@ impl EventSet {
                 while reader.read(&mut batch)? {
                     events.extend(between(&batch, start, end));
                     // A recording's clock only grows, so nothing can follow.
-                    if batch.first().is_some_and(|e| e.t >= end) {
+                    if batch.first().is_some_and(|e| e.t() >= end) {
                         break;
                     }
                     batch.clear();
@@ -56,12 +56,13 @@ impl EventSet {
 
 /// `last - place`; what lies beyond the sensor stays beyond it.
 fn mirror(place: u16, last: u16) -> u16 {
-    last.checked_sub(place).unwrap_or(u16::MAX)
+    last.checked_sub(place).unwrap_or(Event::LAST_ROW)
 }
 
 fn turned(mut events: Vec<Event>, place: impl Fn(Event) -> (u16, u16)) -> Vec<Event> {
     for event in &mut events {
-        (event.x, event.y) = place(*event);
+        let (x, y) = place(*event);
+        *event = event.with_place(x, y);
     }
     events
 }

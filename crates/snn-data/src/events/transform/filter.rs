@@ -12,13 +12,13 @@ struct Table {
 
 impl Table {
     fn new(events: &[Event], start: i64) -> Self {
-        let width = events.iter().map(|e| usize::from(e.x) + 1).max().unwrap_or(0);
-        let height = events.iter().map(|e| usize::from(e.y) + 1).max().unwrap_or(0);
+        let width = events.iter().map(|e| usize::from(e.x()) + 1).max().unwrap_or(0);
+        let height = events.iter().map(|e| usize::from(e.y()) + 1).max().unwrap_or(0);
         Self { width, height, times: vec![start; width * height] }
     }
 
     fn place(&self, event: Event) -> usize {
-        usize::from(event.y) * self.width + usize::from(event.x)
+        usize::from(event.y()) * self.width + usize::from(event.x())
     }
 }
 
@@ -27,12 +27,12 @@ impl Table {
 pub fn denoise(events: &[Event], filter_time: i64) -> Vec<Event> {
     let mut alive = Table::new(events, filter_time);
     let keep = |&event: &Event| {
-        let (x, y, at) = (usize::from(event.x), usize::from(event.y), alive.place(event));
-        alive.times[at] = event.t.saturating_add(filter_time);
-        (x > 0 && alive.times[at - 1] > event.t)
-            || (x + 1 < alive.width && alive.times[at + 1] > event.t)
-            || (y > 0 && alive.times[at - alive.width] > event.t)
-            || (y + 1 < alive.height && alive.times[at + alive.width] > event.t)
+        let (x, y, at) = (usize::from(event.x()), usize::from(event.y()), alive.place(event));
+        alive.times[at] = event.t().saturating_add(filter_time);
+        (x > 0 && alive.times[at - 1] > event.t())
+            || (x + 1 < alive.width && alive.times[at + 1] > event.t())
+            || (y > 0 && alive.times[at - alive.width] > event.t())
+            || (y + 1 < alive.height && alive.times[at + alive.width] > event.t())
     };
     events
         .iter()
@@ -51,10 +51,10 @@ pub fn refractory(events: &[Event], period: i64) -> Vec<Event> {
     let mut kept = Vec::new();
     for &event in events {
         let at = last.place(event);
-        if event.t.saturating_sub(last.times[at]) > period {
+        if event.t().saturating_sub(last.times[at]) > period {
             kept.push(event);
         }
-        last.times[at] = event.t;
+        last.times[at] = event.t();
     }
     kept
 }
@@ -64,7 +64,7 @@ pub fn hot_pixels(events: &[Event], hertz: f64) -> BTreeSet<(u16, u16)> {
     let (Some(first), Some(last)) = (events.first(), events.last()) else {
         return BTreeSet::new();
     };
-    let most = hertz * (last.t - first.t) as f64 * 1e-6;
+    let most = hertz * (last.t() - first.t()) as f64 * 1e-6;
     let mut table = Table::new(events, 0);
     for &event in events {
         let at = table.place(event);
@@ -79,5 +79,5 @@ pub fn hot_pixels(events: &[Event], hertz: f64) -> BTreeSet<(u16, u16)> {
 
 /// Leaves out every event of `pixels`.
 pub fn drop_pixels(events: &[Event], pixels: &BTreeSet<(u16, u16)>) -> Vec<Event> {
-    events.iter().copied().filter(|e| !pixels.contains(&(e.x, e.y))).collect()
+    events.iter().copied().filter(|e| !pixels.contains(&(e.x(), e.y()))).collect()
 }

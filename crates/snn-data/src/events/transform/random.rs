@@ -1,6 +1,6 @@
 //! Random changes of recordings.
 
-use super::geometry::crop;
+use super::geometry::{crop, event_rows};
 use crate::{
     events::{Event, EventError, Sensor},
     random::Rng,
@@ -58,10 +58,10 @@ pub fn drop_interval(
     rng: &mut Rng,
 ) -> Result<Vec<Event>, EventError> {
     share("drop", ratio)?;
-    let end = events.iter().map(|e| e.t).max().unwrap_or(0) as f64;
+    let end = events.iter().map(|e| e.t()).max().unwrap_or(0) as f64;
     let length = end * ratio;
     let start = rng.random::<f64>() * (end - length);
-    let inside = |e: &Event| (start..=start + length).contains(&(e.t as f64));
+    let inside = |e: &Event| (start..=start + length).contains(&(e.t() as f64));
     Ok(events.iter().copied().filter(|e| !inside(e)).collect())
 }
 
@@ -82,8 +82,8 @@ pub fn drop_area(
         |side: u16, cut: u16| if side > cut { rng.random_range(0..side - cut) } else { 0 };
     let (left, top) = (first(sensor.width, size.width), first(sensor.height, size.height));
     let inside = |e: &Event| {
-        e.x.checked_sub(left).is_some_and(|x| x < size.width)
-            && e.y.checked_sub(top).is_some_and(|y| y < size.height)
+        e.x().checked_sub(left).is_some_and(|x| x < size.width)
+            && e.y().checked_sub(top).is_some_and(|y| y < size.height)
     };
     Ok(events.iter().copied().filter(|e| !inside(e)).collect())
 }
@@ -124,8 +124,8 @@ pub fn jitter_space(
         (0.0..65536.0).contains(&place).then_some(place as u16)
     };
     let moved = events.iter().filter_map(|e| {
-        let (x, y) = (moved(e.x), moved(e.y));
-        Some(Event { x: x?, y: y?, ..*e })
+        let (x, y) = (moved(e.x()), moved(e.y()));
+        Event::checked(e.t(), x?, y?, e.p())
     });
     Ok(moved.filter(|&e| sensor.holds(e)).collect())
 }
@@ -141,15 +141,15 @@ pub fn jitter_time(
     rng: &mut Rng,
 ) -> Result<Vec<Event>, EventError> {
     let noise = normal("time jitter", deviation)?;
-    let moved = |e: &Event| Event { t: (e.t as f64 + noise.sample(rng)) as i64, ..*e };
+    let moved = |e: &Event| e.with_t((e.t() as f64 + noise.sample(rng)) as i64);
     let mut events: Vec<Event> = events.iter().map(moved).collect();
-    events.sort_by_key(|e| e.t);
+    events.sort_by_key(|e| e.t());
     Ok(events)
 }
 
 /// Replaces each time t by `coefficient` t + `offset`; tonic's `TimeSkew`.
 pub fn skew_time(events: &[Event], coefficient: f64, offset: f64) -> Vec<Event> {
-    events.iter().map(|e| Event { t: (e.t as f64 * coefficient + offset) as i64, ..*e }).collect()
+    events.iter().map(|e| e.with_t((e.t() as f64 * coefficient + offset) as i64)).collect()
 }
 
 /// Adds `count` events, uniform over the sensor, both polarities and the time of the recording;
@@ -157,14 +157,14 @@ pub fn skew_time(events: &[Event], coefficient: f64, offset: f64) -> Vec<Event> 
 ///
 /// # Errors
 /// [`EventError::TooFew`] without events to take the time from; [`EventError::Setting`] for a sensor
-/// without pixels.
+/// without pixels or with more rows than an event can name.
 pub fn uniform_noise(
     events: &[Event],
     sensor: Sensor,
     count: usize,
     rng: &mut Rng,
 ) -> Result<Vec<Event>, EventError> {
-    let times = events.iter().map(|e| e.t);
+    let times = events.iter().map(|e| e.t());
     let Some((first, last)) = times.clone().min().zip(times.max()) else {
         return Err(EventError::TooFew { found: 0, expected: "at least one" });
     };
@@ -172,13 +172,13 @@ pub fn uniform_noise(
         let (setting, expected) = ("sensor", "at least one pixel");
         return Err(EventError::Setting { setting, expected, found: sensor.to_string() });
     }
+    event_rows(sensor)?;
     let mut noisy = events.to_vec();
-    noisy.extend((0..count).map(|_| Event {
-        t: rng.random_range(first..=last),
-        x: rng.random_range(0..sensor.width),
-        y: rng.random_range(0..sensor.height),
-        p: rng.random(),
+    noisy.extend((0..count).map(|_| {
+        let t = rng.random_range(first..=last);
+        let (x, y) = (rng.random_range(0..sensor.width), rng.random_range(0..sensor.height));
+        Event::new(t, x, y, rng.random())
     }));
-    noisy.sort_by_key(|e| e.t);
+    noisy.sort_by_key(|e| e.t());
     Ok(noisy)
 }
