@@ -406,6 +406,39 @@ fn event_stream_of_an_atis() {
     assert!(error.contains("(32, 0)") && error.contains("32x16"), "{error}");
 }
 
+/// The bytes of a `.npy` file of rows x, y, p, t.
+fn npy(x: u16, y: u16, p: u16, t: u16) -> Vec<u8> {
+    let header = "{'descr': [('x', '<u2'), ('y', '<u2'), ('p', '<u2'), ('t', '<u2')], \
+                  'fortran_order': False, 'shape': (1,)}\n";
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend([x, y, p, t].map(u16::to_le_bytes).as_flattened());
+    bytes
+}
+
+#[test]
+fn a_row_that_no_event_can_have_is_told() {
+    let stream = |y: u16| {
+        // The largest sensor that the header can name.
+        let mut bytes = b"Event Stream\x02\x00\x00\x01\xff\xff\xff\xff\x0b\x07\x00".to_vec();
+        bytes.extend(y.to_le_bytes());
+        bytes
+    };
+    let text = |y: u16| format!("5 7 {y} 1\n").into_bytes();
+    let files = |y| {
+        [(Format::EventStream, stream(y)), (Format::Text, text(y)), (Format::Npy, npy(7, y, 1, 5))]
+    };
+    for (format, bytes) in files(Event::LAST_ROW) {
+        let found = parse(format, &bytes).unwrap();
+        assert_eq!(found, [Event::new(5, 7, Event::LAST_ROW, true)], "{format:?}");
+    }
+    for (format, bytes) in files(Event::LAST_ROW + 1) {
+        let error = parse(format, &bytes).unwrap_err();
+        assert!(matches!(error, EventError::Corrupt { .. }), "{format:?}: {error}");
+    }
+}
+
 #[test]
 fn text_in_all_its_dialects() {
     let want = [Event::new(1500, 3, 4, true), Event::new(2000, 5, 6, false)];

@@ -159,6 +159,21 @@ fn random(seed: u64) -> Rng {
 
 const SENSOR: Sensor = Sensor::new(9, 7);
 
+#[test]
+fn a_sensor_with_more_rows_than_events_can_name_is_refused() {
+    let (tall, taller) = (Sensor::new(2, Event::LAST_ROW + 1), Sensor::new(2, u16::MAX));
+    let events = [Event::new(0, 0, 0, true), Event::new(9, 1, 5, false)];
+    let flipped = flip_y(&events, tall).unwrap();
+    let rows: Vec<u16> = flipped.iter().map(|e| e.y()).collect();
+    assert_eq!(rows, [Event::LAST_ROW, Event::LAST_ROW - 5]);
+    for error in [
+        flip_y(&events, taller).unwrap_err(),
+        uniform_noise(&events, taller, 500, &mut random(1)).unwrap_err(),
+    ] {
+        assert!(matches!(error, EventError::Setting { .. }), "{error}");
+    }
+}
+
 proptest! {
     #[test]
     fn spikingjelly_rules_use_every_event_once(events in recording(), frames in 1usize..12) {

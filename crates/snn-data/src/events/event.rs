@@ -127,3 +127,26 @@ impl std::fmt::Display for Sensor {
         write!(f, "{}x{}", self.width, self.height)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_event_holds_what_it_was_made_of(
+            t: i64, x: u16, y in 0..=Event::LAST_ROW, p: bool,
+            (later, left, top, on) in (any::<i64>(), any::<u16>(), 0..=Event::LAST_ROW, any::<bool>()),
+        ) {
+            let parts = |e: Event| (e.t(), e.x(), e.y(), e.p());
+            let event = Event::new(t, x, y, p);
+            prop_assert_eq!(parts(event), (t, x, y, p));
+            prop_assert_eq!(parts(event.with_t(later)), (later, x, y, p));
+            prop_assert_eq!(parts(event.with_place(left, top)), (t, left, top, p));
+            prop_assert_eq!(parts(event.with_p(on)), (t, x, y, on));
+            prop_assert_eq!(Event::checked(t, x, y, p), Some(event));
+            prop_assert_eq!(Event::checked(t, x, Event::LAST_ROW + 1 + y, p), None);
+        }
+    }
+}

@@ -5,7 +5,7 @@
 use crate::events::{
     Event, Sensor,
     bytes::{Decode, Fault, be32, line, text},
-    records::{Common, Lanes, NONE, Record, append},
+    records::{Bits, Common, Lanes, NONE, Record, append},
 };
 
 /// Where the bits of an address lie.
@@ -26,13 +26,15 @@ pub(crate) struct Dvs128;
 impl Record for Dvs128 {
     const SIZE: usize = 8;
     const LANES: Lanes = Lanes {
-        bytes: [7, 6, 5, 4, NONE, NONE, NONE, NONE, 3, 2, 1, 0, 3, 2, 1, 0],
-        right: [0, 0, 1, 0],
-        right_mask: [u32::MAX, 0, 0x7f, 1],
-        left: [0, 0, 8, 0],
-        left_mask: [0, 0, 0x7f << 16, 0],
-        flip: [0, 0, 0, 1],
-        odd: [SIGN, 0, Self::OTHER, 0],
+        time: [7, 6, 5, 4],
+        place: [3, 2, 1, 0],
+        time_mask: u32::MAX,
+        right: 1,
+        right_mask: 0x7f,
+        left: 8,
+        left_mask: 0x7f << 16,
+        on: Bits::None(1),
+        odd: [SIGN, Self::OTHER],
     };
 
     fn event(r: &[u8], high: i64) -> Event {
@@ -56,13 +58,15 @@ impl Record for Davis {
     const SIZE: usize = 8;
     /// The word of the place is the address without its lowest byte.
     const LANES: Lanes = Lanes {
-        bytes: [7, 6, 5, 4, NONE, NONE, NONE, NONE, 2, 1, 0, NONE, 3, 2, 1, 0],
-        right: [0, 0, 4, 11],
-        right_mask: [u32::MAX, 0, 0x3ff, 1],
-        left: [0, 0, 2, 0],
-        left_mask: [0, 0, 0x1ff << 16, 0],
-        flip: [0; 4],
-        odd: [SIGN, 0, 0, Self::OTHER],
+        time: [7, 6, 5, 4],
+        place: [2, 1, 0, NONE],
+        time_mask: u32::MAX,
+        right: 4,
+        right_mask: 0x3ff,
+        left: 2,
+        left_mask: 0x1ff << 16,
+        on: Bits::Any(1 << 3),
+        odd: [SIGN, Self::OTHER >> 8],
     };
 
     fn event(r: &[u8], high: i64) -> Event {
@@ -86,13 +90,15 @@ pub(crate) struct Plain;
 impl Record for Plain {
     const SIZE: usize = 8;
     const LANES: Lanes = Lanes {
-        bytes: [7, 6, 5, 4, NONE, NONE, NONE, NONE, 3, 2, NONE, NONE, NONE, NONE, NONE, NONE],
-        right: [0; 4],
-        right_mask: [u32::MAX, 0, 0xffff, 0],
-        left: [0; 4],
-        left_mask: [0; 4],
-        flip: [0, 0, 0, 1],
-        odd: [SIGN, 0, 0, 0],
+        time: [7, 6, 5, 4],
+        place: [3, 2, NONE, NONE],
+        time_mask: u32::MAX,
+        right: 0,
+        right_mask: 0xffff,
+        left: 0,
+        left_mask: 0,
+        on: Bits::None(0),
+        odd: [SIGN, 0],
     };
 
     fn event(r: &[u8], high: i64) -> Event {

@@ -5,7 +5,7 @@
 use crate::events::{
     Event,
     bytes::{Decode, Fault, le32, line, text},
-    records::{Common, Lanes, NONE, Record, append},
+    records::{Bits, Common, Lanes, Record, append},
 };
 
 /// Type number of polarity events.
@@ -17,13 +17,15 @@ pub(crate) struct Polarity;
 impl Record for Polarity {
     const SIZE: usize = 8;
     const LANES: Lanes = Lanes {
-        bytes: [4, 5, 6, 7, NONE, NONE, NONE, NONE, 0, 1, 2, 3, 0, 1, 2, 3],
-        right: [0, 0, 17, 1],
-        right_mask: [u32::MAX, 0, 0x7fff, 1],
-        left: [0, 0, 14, 0],
-        left_mask: [0, 0, 0x7fff << 16, 0],
-        flip: [0; 4],
-        odd: [0; 4],
+        time: [4, 5, 6, 7],
+        place: [0, 1, 2, 3],
+        time_mask: u32::MAX,
+        right: 17,
+        right_mask: 0x7fff,
+        left: 14,
+        left_mask: 0x7fff << 16,
+        on: Bits::Any(1 << 1),
+        odd: [0; 2],
     };
 
     fn event(r: &[u8], high: i64) -> Event {

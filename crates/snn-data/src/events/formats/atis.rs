@@ -7,7 +7,7 @@
 use crate::events::{
     Event,
     bytes::{Decode, Fault},
-    records::{Common, Lanes, NONE, Record, append},
+    records::{Bits, Common, Lanes, NONE, Record, append},
 };
 
 /// Row that marks an overflow of the clock, and what it then adds.
@@ -20,13 +20,15 @@ pub(crate) struct Spike;
 impl Record for Spike {
     const SIZE: usize = 5;
     const LANES: Lanes = Lanes {
-        bytes: [4, 3, 2, NONE, NONE, NONE, NONE, NONE, 0, NONE, 1, NONE, 2, NONE, NONE, NONE],
-        right: [0, 0, 0, 7],
-        right_mask: [0x7f_ffff, 0, 0xff_00ff, 1],
-        left: [0; 4],
-        left_mask: [0; 4],
-        flip: [0; 4],
-        odd: [0, 0, 0x80 << 16, 0],
+        time: [4, 3, 2, NONE],
+        place: [0, 2, 1, NONE],
+        time_mask: 0x7f_ffff,
+        right: 0,
+        right_mask: 0xff_00ff,
+        left: 0,
+        left_mask: 0,
+        on: Bits::Any(1 << 15),
+        odd: [0, 0x80 << 16],
     };
 
     fn event(r: &[u8], high: i64) -> Event {

@@ -7,7 +7,7 @@ use super::prophesee::Header;
 use crate::events::{
     Event, Sensor,
     bytes::{Decode, Fault, le32},
-    records::{Common, Lanes, NONE, Record, append},
+    records::{Bits, Common, Lanes, Record, append},
 };
 
 /// Event types whose layout is the one above: 2D and CD.
@@ -19,13 +19,15 @@ pub(crate) struct Cd;
 impl Record for Cd {
     const SIZE: usize = 8;
     const LANES: Lanes = Lanes {
-        bytes: [0, 1, 2, 3, NONE, NONE, NONE, NONE, 4, 5, 6, 7, 4, 5, 6, 7],
-        right: [0, 0, 0, 28],
-        right_mask: [u32::MAX, 0, 0x3fff, 0xf],
-        left: [0, 0, 2, 0],
-        left_mask: [0, 0, 0x3fff << 16, 0],
-        flip: [0; 4],
-        odd: [0; 4],
+        time: [0, 1, 2, 3],
+        place: [4, 5, 6, 7],
+        time_mask: u32::MAX,
+        right: 0,
+        right_mask: 0x3fff,
+        left: 2,
+        left_mask: 0x3fff << 16,
+        on: Bits::Any(0xf << 28),
+        odd: [0; 2],
     };
 
     fn event(r: &[u8], high: i64) -> Event {

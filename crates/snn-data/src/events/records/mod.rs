@@ -24,20 +24,31 @@ pub(super) trait Record {
     }
 }
 
-/// A rule on four 32-bit words that become an event: the low and the high half of the time, the
-/// place `y << 16 | x`, and the polarity, which is ON where the word is not 0.
-///
-/// Each word is `(w >> right & right_mask | w << left & left_mask) ^ flip`, w the bytes that
-/// `bytes` picks from the record, [`NONE`] for zero.
+/// A rule on two 32-bit words of a record, that of the time and that of the place w, which become
+/// the low half of the time and `y << 16 | x`: `w >> right & right_mask | w << left & left_mask`.
 pub(super) struct Lanes {
-    pub bytes: [i8; 16],
-    pub right: [u32; 4],
-    pub right_mask: [u32; 4],
-    pub left: [u32; 4],
-    pub left_mask: [u32; 4],
-    pub flip: [u32; 4],
-    /// Bits of the words w that an event does not have.
-    pub odd: [u32; 4],
+    /// The bytes of the record that make the word of the time, the lowest first.
+    pub time: [i8; 4],
+    /// The bytes that make the word of the place; [`NONE`] for zero.
+    pub place: [i8; 4],
+    pub time_mask: u32,
+    pub right: u32,
+    pub right_mask: u32,
+    pub left: u32,
+    pub left_mask: u32,
+    /// What makes an event ON.
+    pub on: Bits,
+    /// Bits of the two words that an event does not have.
+    pub odd: [u32; 2],
+}
+
+/// A rule on bits of the word of the place.
+#[derive(Clone, Copy)]
+pub(super) enum Bits {
+    /// One of them is set.
+    Any(u32),
+    /// None of them is set.
+    None(u32),
 }
 
 /// No byte of the record.

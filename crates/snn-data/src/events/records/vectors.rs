@@ -1,9 +1,9 @@
-//! Records by the vector instructions of x86: the rule of [`Lanes`](super::Lanes) on two or four
-//! events at a time.
+//! Records by the vector instructions of x86: the rule of [`Lanes`](super::Lanes) on four or eight
+//! events at a time, whose words of time and place lie side by side.
 
 #![allow(unsafe_code)]
 
-use super::{Common, Event, Record};
+use super::{Bits, Common, Event, Record};
 use std::{arch::x86_64::*, mem::MaybeUninit};
 
 type Slots = [MaybeUninit<Event>];
@@ -23,103 +23,140 @@ pub fn write<R: Record>(records: &[u8], common: Common, slots: &mut Slots) -> (u
     }
 }
 
-/// The bytes to pick for one event after another, as words.
+/// The bytes to pick for the words of one record after another.
 const fn picked<R: Record, const WORDS: usize>() -> [u32; WORDS] {
     let mut words = [0; WORDS];
     let mut i = 0;
     while i < 4 * WORDS {
-        let byte = R::LANES.bytes[i % 16];
-        let byte = if byte < 0 { 0xff } else { byte as u32 + (i / 16 * R::SIZE) as u32 };
+        let byte = if i % 8 < 4 { R::LANES.time[i % 8] } else { R::LANES.place[i % 8 - 4] };
+        let byte = if byte < 0 { 0xff } else { byte as u32 + (i / 8 * R::SIZE) as u32 };
         words[i / 4] |= byte << (8 * (i % 4));
         i += 1;
     }
     words
 }
 
-/// Limits of the words: the polarity becomes 0 or 1.
-const MOST: [u32; 4] = [u32::MAX, u32::MAX, u32::MAX, 1];
-
 /// The bit of the place that the polarity takes.
-const ON: [u32; 4] = [0, 0, 1 << 31, 0];
+const ON: u32 = 1 << 31;
 
-/// The words that are stored, one event behind the other; the last are nobody's.
-const fn stored<const WORDS: usize>() -> [u32; WORDS] {
+/// The bits of the place that tell the polarity.
+const fn telling<R: Record>() -> u32 {
+    match R::LANES.on {
+        Bits::Any(bits) | Bits::None(bits) => bits,
+    }
+}
+
+/// For each word of events that follow one another, from `from` on, the word of time or place that
+/// it takes; the high half of a time takes none.
+const fn taken<const WORDS: usize>(from: usize) -> [u32; WORDS] {
     let (mut words, mut i) = ([0; WORDS], 0);
-    while i < WORDS / 4 * 3 {
-        words[i] = (i / 3 * 4 + i % 3) as u32;
+    while i < WORDS {
+        let (event, part) = ((from + i) / 3, (from + i) % 3);
+        words[i] = (2 * event + part / 2) as u32;
         i += 1;
     }
     words
 }
 
-fn high(common: Common) -> [u32; 4] {
-    let [low, up] = [common.high as u32, (common.high >> 32) as u32];
-    [low, up, 0, 0]
+/// A bit for each word, from `from` on, that is the high half of a time.
+const fn high<const WORDS: usize>(from: usize) -> u32 {
+    let (mut mask, mut i) = (0, 0);
+    while i < WORDS {
+        mask |= (((from + i) % 3 == 1) as u32) << i;
+        i += 1;
+    }
+    mask
 }
 
 #[target_feature(enable = "avx2")]
 fn avx2<R: Record>(records: &[u8], common: Common, slots: &mut Slots) -> (usize, bool) {
-    const LOAD: usize = 16;
+    const EVENTS: usize = 4;
     // SAFETY: the array is as long as the load.
     let all = |words: [u32; 8]| unsafe { _mm256_loadu_si256(words.as_ptr().cast()) };
-    let each = |[a, b, c, d]: [u32; 4]| all([a, b, c, d, a, b, c, d]);
-    let bytes = all(const { picked::<R, 8>() });
-    let (right, right_mask) = (each(R::LANES.right), each(R::LANES.right_mask));
-    let (left, left_mask) = (each(R::LANES.left), each(R::LANES.left_mask));
-    let (flip, most, high) = (each(R::LANES.flip), each(MOST), each(high(common)));
-    let like = each([common.like, 0, 0, 0]);
-    let (on, order) = (each(ON), all(const { stored() }));
+    let each = |[a, b]: [u32; 2]| all([a, b, a, b, a, b, a, b]);
+    let [a, b, c, d] = const { picked::<R, 4>() };
+    let bytes = all([a, b, c, d, a, b, c, d]);
+    let (right, left) = (each([0, R::LANES.right]), each([0, R::LANES.left]));
+    let right_mask = each([R::LANES.time_mask, R::LANES.right_mask]);
+    let left_mask = each([0, R::LANES.left_mask]);
+    let (telling, on) = (each([0, const { telling::<R>() }]), each([0, ON]));
+    let (low, like) = (each([common.high as u32, 0]), each([common.like, 0]));
+    let up = _mm256_set1_epi32((common.high >> 32) as i32);
+    let (first, second) = (all(const { taken(0) }), all(const { taken(8) }));
     let (mut done, mut seen) = (0, _mm256_setzero_si256());
-    for records in records.windows(LOAD).step_by(2 * R::SIZE) {
-        // A store is longer than two events; the next writes over its end.
-        let Some(slots) = slots.get_mut(done..done + 3) else { break };
-        // SAFETY: the window is as long as the load.
-        let w = unsafe { _mm_loadu_si128(records.as_ptr().cast()) };
-        let w = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(w), bytes);
+    let loads = records.windows(2 * R::SIZE + 16).step_by(EVENTS * R::SIZE);
+    for (slots, records) in slots.chunks_exact_mut(EVENTS).zip(loads) {
+        // SAFETY: the window is as long as both loads, two records apart.
+        let w = unsafe {
+            let second = records.as_ptr().add(2 * R::SIZE);
+            _mm256_loadu2_m128i(second.cast(), records.as_ptr().cast())
+        };
+        let w = _mm256_shuffle_epi8(w, bytes);
         seen = _mm256_or_si256(seen, _mm256_xor_si256(w, like));
-        let low = _mm256_and_si256(_mm256_srlv_epi32(w, right), right_mask);
-        let up = _mm256_and_si256(_mm256_sllv_epi32(w, left), left_mask);
-        let w = _mm256_xor_si256(_mm256_or_si256(low, up), flip);
-        let w = _mm256_or_si256(_mm256_min_epu32(w, most), high);
-        let w = _mm256_or_si256(w, _mm256_and_si256(_mm256_srli_epi64(w, 1), on));
-        let w = _mm256_permutevar8x32_epi32(w, order);
-        // SAFETY: three slots are longer than the store.
-        unsafe { _mm256_storeu_si256(slots.as_mut_ptr().cast(), w) }
-        done += 2;
+        let none = _mm256_cmpeq_epi32(_mm256_and_si256(w, telling), _mm256_setzero_si256());
+        let on = match R::LANES.on {
+            Bits::Any(_) => _mm256_andnot_si256(none, on),
+            Bits::None(_) => _mm256_and_si256(none, on),
+        };
+        let x = _mm256_and_si256(_mm256_srlv_epi32(w, right), right_mask);
+        let y = _mm256_and_si256(_mm256_sllv_epi32(w, left), left_mask);
+        let w = _mm256_or_si256(_mm256_or_si256(x, y), _mm256_or_si256(on, low));
+        let a = _mm256_permutevar8x32_epi32(w, first);
+        let a = _mm256_blend_epi32::<{ high::<8>(0) as i32 }>(a, up);
+        let b = _mm256_permutevar8x32_epi32(w, second);
+        let b = _mm256_blend_epi32::<{ high::<8>(8) as i32 }>(b, up);
+        let at = slots.as_mut_ptr().cast::<__m128i>();
+        // SAFETY: four slots are as long as the two stores.
+        unsafe {
+            _mm256_storeu_si256(at.cast(), a);
+            _mm_storeu_si128(at.add(2), _mm256_castsi256_si128(b));
+        }
+        done += EVENTS;
     }
     (done, _mm256_testz_si256(seen, each(R::LANES.odd)) == 0)
 }
 
 #[target_feature(enable = "avx512f,avx512vbmi")]
 fn avx512<R: Record>(records: &[u8], common: Common, slots: &mut Slots) -> (usize, bool) {
-    const LOAD: usize = 64;
+    const EVENTS: usize = 8;
+    /// The words of places.
+    const PLACES: u16 = 0xaaaa;
     // SAFETY: the array is as long as the load.
     let all = |words: [u32; 16]| unsafe { _mm512_loadu_si512(words.as_ptr().cast()) };
-    let each = |words: [u32; 4]| all(std::array::from_fn(|i| words[i % 4]));
+    let each = |words: [u32; 2]| all(std::array::from_fn(|i| words[i % 2]));
     let bytes = const { picked::<R, 16>() };
     let (bytes, there) = (all(bytes), const { present(picked::<R, 16>()) });
-    let (right, right_mask) = (each(R::LANES.right), each(R::LANES.right_mask));
-    let (left, left_mask) = (each(R::LANES.left), each(R::LANES.left_mask));
-    let (flip, most, high) = (each(R::LANES.flip), each(MOST), each(high(common)));
-    let like = each([common.like, 0, 0, 0]);
-    let (on, order) = (each(ON), all(const { stored() }));
+    let (right, left) = (each([0, R::LANES.right]), each([0, R::LANES.left]));
+    let right_mask = each([R::LANES.time_mask, R::LANES.right_mask]);
+    let left_mask = each([0, R::LANES.left_mask]);
+    let (telling, on) = (each([0, const { telling::<R>() }]), each([0, ON]));
+    let (low, like) = (each([common.high as u32, 0]), each([common.like, 0]));
+    let up = _mm512_set1_epi32((common.high >> 32) as i32);
+    let (first, second) = (all(const { taken(0) }), all(const { taken(16) }));
     let (mut done, mut seen) = (0, _mm512_setzero_si512());
-    for records in records.windows(LOAD).step_by(4 * R::SIZE) {
-        // A store is longer than four events; the next writes over its end.
-        let Some(slots) = slots.get_mut(done..done + 6) else { break };
+    let loads = records.windows(64).step_by(EVENTS * R::SIZE);
+    for (slots, records) in slots.chunks_exact_mut(EVENTS).zip(loads) {
         // SAFETY: the window is as long as the load.
         let w = unsafe { _mm512_loadu_si512(records.as_ptr().cast()) };
         let w = _mm512_maskz_permutexvar_epi8(there, bytes, w);
         seen = _mm512_or_si512(seen, _mm512_xor_si512(w, like));
-        let low = _mm512_and_si512(_mm512_srlv_epi32(w, right), right_mask);
-        let up = _mm512_and_si512(_mm512_sllv_epi32(w, left), left_mask);
-        let w = _mm512_xor_si512(_mm512_or_si512(low, up), flip);
-        let w = _mm512_or_si512(_mm512_min_epu32(w, most), high);
-        let w = _mm512_or_si512(w, _mm512_and_si512(_mm512_srli_epi64(w, 1), on));
-        let w = _mm512_permutexvar_epi32(order, w);
-        // SAFETY: six slots are longer than the store.
-        unsafe { _mm512_storeu_si512(slots.as_mut_ptr().cast(), w) }
-        done += 4;
+        let is_on = match R::LANES.on {
+            Bits::Any(_) => _mm512_test_epi32_mask(w, telling),
+            Bits::None(_) => _mm512_testn_epi32_mask(w, telling) & PLACES,
+        };
+        let x = _mm512_and_si512(_mm512_srlv_epi32(w, right), right_mask);
+        let y = _mm512_and_si512(_mm512_sllv_epi32(w, left), left_mask);
+        let w = _mm512_or_si512(_mm512_or_si512(x, y), low);
+        let w = _mm512_mask_or_epi32(w, is_on, w, on);
+        let a = _mm512_mask_permutexvar_epi32(up, const { !high::<16>(0) as u16 }, first, w);
+        let b = _mm512_mask_permutexvar_epi32(up, const { !high::<16>(16) as u16 }, second, w);
+        let at = slots.as_mut_ptr().cast::<__m256i>();
+        // SAFETY: eight slots are as long as the two stores.
+        unsafe {
+            _mm512_storeu_si512(at.cast(), a);
+            _mm256_storeu_si256(at.add(2), _mm512_castsi512_si256(b));
+        }
+        done += EVENTS;
     }
     (done, _mm512_test_epi32_mask(seen, each(R::LANES.odd)) != 0)
 }
