@@ -6,15 +6,14 @@ use rayon::prelude::*;
 
 use super::{
     Packed,
-    kernel::TILE,
+    kernel::{self, TILE},
     layout::{Geometry, LANES},
-    panel::Sight,
     plan::{Plan, has_kernel},
     real::{Kind, Real, Rough},
     sink::{Currents, Place, Sink},
     weights::{Bounds, UNIT, round_up},
 };
-use crate::map::{Map, Window};
+use crate::map::Window;
 
 /// Whether 32-bit floats save work: some number would come from a kernel.
 pub(super) fn worthwhile(x: &Real) -> bool {
@@ -49,7 +48,7 @@ pub(super) fn rough<'a>(packed: &Packed, x: &'a Real) -> &'a Rough {
                     add(rough(packed, a), rough(packed, b))
                 }
             }
-            Kind::Pool(from, window) => pool(rough(packed, from), *window, &x.0.shape),
+            Kind::Pool(from, window) => pool(packed, rough(packed, from), *window, &x.0.shape),
             Kind::Mean(from) => mean(rough(packed, from), &x.0.shape),
             _ => from_exact(x),
         }
@@ -187,44 +186,25 @@ impl Rough {
     }
 }
 
-fn pool(x: &Rough, window: Window, shape: &[usize]) -> Rough {
+fn pool(packed: &Packed, x: &Rough, window: Window, shape: &[usize]) -> Rough {
     let geometry = Geometry::new(shape);
-    let steps = geometry.steps;
-    let sight = Sight::new(Map::depthwise(geometry.channels, window), &x.geometry.shape);
-    // A channel and step of a tile of the input, and how far from there to the next block.
-    let next_block = x.geometry.block_len() * TILE;
-    let rows = |block: usize| geometry.rows.saturating_sub(block * LANES).min(LANES);
-    // What each row of a block sees, tap by tap: of padding, again what it saw before.
-    let seen = |block: usize| -> Vec<[usize; LANES]> {
-        let mut seen = vec![[0; LANES]; sight.taps()];
-        for lane in 0..rows(block) {
-            let sources: Vec<_> =
-                (0..sight.taps()).map(|tap| sight.source(block * LANES + lane, tap)).collect();
-            let Some(&first) = sources.iter().flatten().next() else { continue };
-            for (seen, source) in seen.iter_mut().zip(sources) {
-                let row = source.unwrap_or(first);
-                seen[lane] = row / LANES * next_block + row % LANES;
-            }
-        }
-        seen
+    let (piece, groups) = (geometry.steps * TILE * LANES, geometry.groups());
+    let [_, _, height, width, _] = x.geometry.shape[..] else {
+        panic!("pooling takes [T, B, H, W, C], found {:?}", x.geometry.shape)
     };
-    let seen: Vec<_> = (0..geometry.blocks()).into_par_iter().map(seen).collect();
+    let next_block = x.geometry.block_len() * TILE;
+    let lines = |block| kernel::lines(window, [height, width], (block, geometry.rows), next_block);
+    let lines: Vec<_> = (0..geometry.blocks()).map(lines).collect();
     let mut values = vec![0.0; geometry.len() * TILE];
-    values.par_chunks_mut(steps * TILE * LANES).enumerate().for_each(|(i, out)| {
-        let (block, group) = (i / geometry.groups(), i % geometry.groups());
-        for (i, out) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-            let (t, n) = (i / TILE, i % TILE);
-            let from = &x.values[x.geometry.start(t, 0, group) * TILE + n * LANES..];
-            let mut most = [f32::NEG_INFINITY; LANES];
-            for places in &seen[block] {
-                for (most, &place) in most.iter_mut().zip(places) {
-                    let x = from[place];
-                    *most = if x > *most { x } else { *most };
-                }
-            }
-            out[..rows(block)].copy_from_slice(&most[..rows(block)]);
-        }
-    });
+    let tiles = values.par_chunks_mut(piece).enumerate();
+    tiles.for_each_init(
+        || kernel::room(window, width),
+        |room, (i, out)| {
+            let from = &x.values[i % groups * piece..];
+            let out = out.as_chunks_mut().0;
+            kernel::pool(packed.isa(), window, &lines[i / groups], from, room, out);
+        },
+    );
     Rough { geometry, values, bounds: x.bounds.clone() }
 }
 
