@@ -82,13 +82,14 @@ impl<'a> Fire<'a> {
         Self { packed, neuron, leak, dynamics, steps, keep: round_up(keep), margins }
     }
 
-    /// Margins of a tile at each step, where the input had this `activity`.
+    /// Margins of a tile at each step, where the input had this `activity`; none where nothing is in
+    /// doubt.
     ///
     /// An error stays with the membrane, `e <- keep e + gain error`. A spike in
     /// doubt is worked out anew, so resets add none.
     fn margins(&self, tile: usize, activity: &[f32]) -> Vec<[f32; TILE]> {
         let Some(Margin { always, each, most }) = self.margins.get(tile) else {
-            return vec![[-1.0; TILE]; self.steps];
+            return Vec::new();
         };
         let mut errors = [0.0; TILE];
         let step = |t: usize| {
@@ -118,7 +119,9 @@ impl<'a> Fire<'a> {
         let tile = Tile { spikes, doubt: &mut doubt };
         kernel::fire(self.packed.isa(), &self.dynamics, currents, &margins, tile);
         silence_padding(to, place, &mut doubt, out);
-        self.settle(&doubt, out, exact);
+        if !margins.is_empty() {
+            self.settle(&doubt, out, exact);
+        }
     }
 
     /// The spikes of one neuron from its exact currents.
@@ -252,7 +255,6 @@ fn from_attention(packed: &Packed, neuron: &Neuron, leak: Option<f64>, x: &Atten
     let (isa, steps) = (packed.isa(), to.steps);
     let exact_in_32_bits = exact_in_32_bits(neuron, x);
     let dynamics = Dynamics::new(neuron, leak);
-    let margins = vec![[-1.0; TILE]; steps];
     let (by, bias) = ([x.scale as f32; TILE], [0.0; TILE]);
     let mut nibbles = Spikes::silent(to);
     nibbles.par_chunks_mut(steps * LANES).enumerate().for_each(|(i, out)| {
@@ -267,7 +269,7 @@ fn from_attention(packed: &Packed, neuron: &Neuron, leak: Option<f64>, x: &Atten
             });
             let (spikes, _) = out.as_chunks_mut::<LANES>();
             let tile = Tile { spikes, doubt: &mut doubt };
-            kernel::fire(isa, &dynamics, &currents.collect::<Vec<_>>(), &margins, tile);
+            kernel::fire(isa, &dynamics, &currents.collect::<Vec<_>>(), &[], tile);
         } else {
             let currents = tiles.map(|sums| sums.map(|row| row.map(|n| f64::from(n) * x.scale)));
             kernel::fire_exact(isa, neuron, leak, &currents.collect::<Vec<_>>(), out);

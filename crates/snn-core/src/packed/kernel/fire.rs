@@ -64,10 +64,10 @@ fn steps(dynamics: &Dynamics, currents: &[Membranes], margins: &[[f32; TILE]], t
     let Tile { spikes, doubt } = tile;
     *doubt = [0; LANES];
     let mut v = [[0.0; LANES]; TILE];
-    for ((currents, margins), spikes) in currents.iter().zip(margins).zip(spikes) {
+    for (t, (currents, spikes)) in currents.iter().zip(spikes).enumerate() {
         *spikes = [0; LANES];
         for n in 0..TILE {
-            let (x, v, margin) = (&currents[n], &mut v[n], margins[n]);
+            let (x, v) = (&currents[n], &mut v[n]);
             let mut h = [0.0f32; LANES];
             for i in 0..LANES {
                 h[i] = v[i] * keep + x[i] * gain + pull;
@@ -77,8 +77,9 @@ fn steps(dynamics: &Dynamics, currents: &[Membranes], margins: &[[f32; TILE]], t
                 v[i] = if fired { hard.unwrap_or(h[i] - threshold) } else { h[i] };
                 spikes[i] |= u8::from(fired) << n;
             }
+            let Some(margins) = margins.get(t) else { continue };
             for i in 0..LANES {
-                doubt[i] |= u8::from((h[i] - threshold).abs() <= margin) << n;
+                doubt[i] |= u8::from((h[i] - threshold).abs() <= margins[n]) << n;
             }
         }
     }
@@ -147,7 +148,7 @@ mod x86 {
         steps(dynamics, currents, margins, tile);
     }
 
-    /// As [`steps`], membranes in registers, comparisons as bits of a mask.
+    /// As [`steps`], membranes and what a row says in registers, sixteen rows at a time.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     pub(super) fn steps_avx512(
         dynamics: &Dynamics,
@@ -155,45 +156,38 @@ mod x86 {
         margins: &[[f32; TILE]],
         tile: Tile<'_>,
     ) {
-        const PARTS: usize = LANES / 16;
         let [keep, gain, pull, threshold] =
             [dynamics.keep, dynamics.gain, dynamics.pull, dynamics.threshold]
                 .map(|x| _mm512_set1_ps(x));
-        let mut doubt = _mm512_setzero_si512();
-        for n in 0..TILE {
-            let bit = _mm512_set1_epi8(1 << n);
-            let mut v = [_mm512_setzero_ps(); PARTS];
-            let mut close = [0; PARTS];
-            for (t, (currents, margins)) in currents.iter().zip(margins).enumerate() {
-                let margin = _mm512_set1_ps(margins[n]);
-                let mut fired = 0u64;
-                let vectors = currents[n].as_chunks::<16>().0.iter().zip(&mut v);
-                for (i, (x, v)) in vectors.enumerate() {
+        for first in (0..LANES).step_by(16) {
+            let (mut v, mut near) = ([_mm512_setzero_ps(); TILE], _mm512_setzero_si512());
+            for (t, (currents, spikes)) in currents.iter().zip(&mut *tile.spikes).enumerate() {
+                let mut fired = _mm512_setzero_si512();
+                for n in 0..TILE {
+                    let bit = _mm512_set1_epi32(1 << n);
                     // SAFETY: sixteen numbers.
-                    let x = unsafe { _mm512_loadu_ps(x.as_ptr()) };
-                    let charged = _mm512_add_ps(_mm512_mul_ps(*v, keep), _mm512_mul_ps(x, gain));
+                    let x = unsafe { _mm512_loadu_ps(currents[n][first..first + 16].as_ptr()) };
+                    let charged = _mm512_add_ps(_mm512_mul_ps(v[n], keep), _mm512_mul_ps(x, gain));
                     let h = _mm512_add_ps(charged, pull);
-                    let above = _mm512_sub_ps(h, threshold);
                     let fires = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(h, threshold);
+                    let above = _mm512_sub_ps(h, threshold);
                     let reset = dynamics.hard.map_or(above, |to| _mm512_set1_ps(to));
-                    *v = _mm512_mask_mov_ps(h, fires, reset);
-                    close[i] |= _mm512_cmp_ps_mask::<_CMP_LE_OQ>(_mm512_abs_ps(above), margin);
-                    fired |= u64::from(fires) << (16 * i);
+                    v[n] = _mm512_mask_mov_ps(h, fires, reset);
+                    fired = _mm512_mask_or_epi32(fired, fires, fired, bit);
+                    if let Some(margins) = margins.get(t) {
+                        let (above, margin) = (_mm512_abs_ps(above), _mm512_set1_ps(margins[n]));
+                        let close = _mm512_cmp_ps_mask::<_CMP_LE_OQ>(above, margin);
+                        near = _mm512_mask_or_epi32(near, close, near, bit);
+                    }
                 }
-                let spikes = tile.spikes[t].as_mut_ptr();
-                let new = _mm512_maskz_mov_epi8(fired, bit);
-                // SAFETY: 64 bytes; the first channel makes them, the others add to them.
-                unsafe {
-                    let old = _mm512_loadu_si512(spikes.cast());
-                    let all = if n == 0 { new } else { _mm512_or_si512(old, new) };
-                    _mm512_storeu_si512(spikes.cast(), all);
-                }
+                let out = spikes[first..first + 16].as_mut_ptr();
+                // SAFETY: sixteen bytes.
+                unsafe { _mm_storeu_si128(out.cast(), _mm512_cvtepi32_epi8(fired)) };
             }
-            let near = close.iter().rev().fold(0, |near, &close| near << 16 | u64::from(close));
-            doubt = _mm512_or_si512(doubt, _mm512_maskz_mov_epi8(near, bit));
+            let out = tile.doubt[first..first + 16].as_mut_ptr();
+            // SAFETY: sixteen bytes.
+            unsafe { _mm_storeu_si128(out.cast(), _mm512_cvtepi32_epi8(near)) };
         }
-        // SAFETY: 64 bytes.
-        unsafe { _mm512_storeu_si512(tile.doubt.as_mut_ptr().cast(), doubt) };
     }
 
     #[target_feature(enable = "avx2")]
@@ -208,10 +202,10 @@ mod x86 {
 }
 
 /// Charges, fires and resets a tile of neurons from rest, step by step. A tie
-/// fires.
+/// fires. Without margins no neuron is in doubt.
 ///
 /// # Panics
-/// If there are not as many margins and places for spikes as steps.
+/// If there are not as many places for spikes as steps, or margins for some.
 #[allow(unsafe_code)]
 pub(in crate::packed) fn fire(
     isa: Isa,
@@ -220,7 +214,8 @@ pub(in crate::packed) fn fire(
     margins: &[[f32; TILE]],
     tile: Tile<'_>,
 ) {
-    assert!(currents.len() == margins.len() && currents.len() == tile.spikes.len());
+    assert!(currents.len() == tile.spikes.len());
+    assert!(margins.is_empty() || margins.len() == currents.len());
     match isa.level() {
         Level::Portable => steps(dynamics, currents, margins, tile),
         // SAFETY: only `Isa::all` makes this value, after detecting AVX2.
@@ -286,7 +281,7 @@ mod tests {
             // Quarters, so that membranes meet thresholds and margins exactly.
             currents in vec(-8i8..8, 3 * TILE * LANES),
             margins in prop::array::uniform4(prop::sample::select(vec![-1.0f32, 0.0, 0.25])),
-            soft: bool,
+            (soft, certain) in any::<(bool, bool)>(),
             pull in prop::sample::select(vec![0.0f64, -0.5]),
         ) {
             let reset = if soft { Reset::Soft } else { Reset::Hard { to: pull } };
@@ -296,7 +291,7 @@ mod tests {
             let run = |isa: Isa| {
                 let (mut spikes, mut doubt) = ([[9; LANES]; 3], [9; LANES]);
                 let tile = Tile { spikes: &mut spikes, doubt: &mut doubt };
-                fire(isa, &dynamics, currents, &[margins; 3], tile);
+                fire(isa, &dynamics, currents, if certain { &[] } else { &[margins; 3] }, tile);
                 (spikes, doubt)
             };
             let all = Isa::all();
