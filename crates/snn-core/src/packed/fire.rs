@@ -9,7 +9,7 @@ use super::{
     Packed, Precision,
     attention::Attention,
     image::Panels,
-    kernel::{self, Counted, Dynamics, Membranes, Number, Rows, TILE, Tile},
+    kernel::{self, Counted, Dynamics, Given, Number, Rows, TILE, Tile},
     layout::{Geometry, LANES, Spikes, collect},
     plan::{Plan, has_kernel},
     real::{Kind, Real, Rough},
@@ -109,7 +109,7 @@ impl<'a> Fire<'a> {
         &self,
         place: Place,
         to: &Geometry,
-        (currents, activity): (&[Membranes], &[f32]),
+        (currents, activity): (Given<'_>, &[f32]),
         exact: impl Fn(usize, usize) -> Vec<f64>,
         out: &mut [u8],
     ) {
@@ -239,7 +239,7 @@ fn from_rough(
             let (currents, _) = values.as_chunks::<LANES>().0.as_chunks::<TILE>();
             let exact =
                 |lane, n| x.exact_at(packed, place.block * LANES + lane, place.tile * TILE + n);
-            fire.tile(place, to, (currents, &[]), exact, out);
+            fire.tile(place, to, (Given::Currents(currents), &[]), exact, out);
         },
     );
 }
@@ -255,21 +255,17 @@ fn from_attention(packed: &Packed, neuron: &Neuron, leak: Option<f64>, x: &Atten
     let (isa, steps) = (packed.isa(), to.steps);
     let exact_in_32_bits = exact_in_32_bits(neuron, x);
     let dynamics = Dynamics::new(neuron, leak);
-    let (by, bias) = ([x.scale as f32; TILE], [0.0; TILE]);
+    let worth = ([x.scale as f32; TILE], [0.0; TILE]);
     let mut nibbles = Spikes::silent(to);
     nibbles.par_chunks_mut(steps * LANES).enumerate().for_each(|(i, out)| {
         let place = Place { block: i / to.groups(), tile: i % to.groups() };
         let tiles = x.tile(place.block, place.tile);
         let mut doubt = [0; LANES];
         if exact_in_32_bits {
-            let currents = tiles.map(|sums| {
-                let mut currents = [[0.0; LANES]; TILE];
-                kernel::scale_sums(isa, &sums, &by, &bias, &mut currents);
-                currents
-            });
+            let sums: Vec<_> = tiles.collect();
             let (spikes, _) = out.as_chunks_mut::<LANES>();
             let tile = Tile { spikes, doubt: &mut doubt };
-            kernel::fire(isa, &dynamics, &currents.collect::<Vec<_>>(), &[], tile);
+            kernel::fire(isa, &dynamics, Given::Sums(&sums, &worth), &[], tile);
         } else {
             let currents = tiles.map(|sums| sums.map(|row| row.map(|n| f64::from(n) * x.scale)));
             kernel::fire_exact(isa, neuron, leak, &currents.collect::<Vec<_>>(), out);

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::{
     Packed, Precision,
-    kernel::{self, Stairs, TILE},
+    kernel::{self, Given, Stairs, TILE},
     layout::{CountForm, Counts, GROUP, Geometry, LANES, Spikes},
     plan::{Plan, has_kernel},
     real::{Kind, Real},
@@ -95,7 +95,11 @@ pub(super) fn levels(packed: &Packed, x: &Real, staircase: Staircase<'_>) -> Opt
                 let exact = |lane: usize, n: usize| {
                     x.exact_at(packed, place.block * LANES + lane, place.tile * TILE + n)
                 };
-                sink.take(place, Currents { values, activity: &[], exact: &exact }, out);
+                sink.take(
+                    place,
+                    Currents { values: Given::Currents(values), activity: &[], exact: &exact },
+                    out,
+                );
             });
         }
         _ => return None,
@@ -184,12 +188,12 @@ impl Sink for Quantize<'_> {
 
     fn take(&self, place: Place, currents: Currents<'_>, out: &mut [[u8; GROUP]]) {
         let Currents { values, activity, exact } = currents;
-        let mut doubt = [0; LANES];
-        let steps = values.iter().zip(out.as_chunks_mut::<LANES>().0);
-        for (t, (currents, out)) in steps.enumerate() {
+        let (mut doubt, mut currents) = ([0; LANES], [[0.0; LANES]; TILE]);
+        for (t, out) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+            values.write(self.packed.isa(), t, &mut currents);
             let activity = activity.get(t).copied().map_or(0.0, f64::from);
             let margins = self.margins(place.tile, activity);
-            kernel::quantize(self.packed.isa(), &self.stairs, currents, &margins, out, &mut doubt);
+            kernel::quantize(self.packed.isa(), &self.stairs, &currents, &margins, out, &mut doubt);
         }
         clear_padding(self.to, place, out);
         let (rows, channels) = inside(self.to, place);

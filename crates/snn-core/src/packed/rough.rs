@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::{
     Packed,
+    isa::Isa,
     kernel::{self, TILE},
     layout::{Geometry, LANES},
     plan::{Plan, has_kernel},
@@ -57,6 +58,7 @@ pub(super) fn rough<'a>(packed: &Packed, x: &'a Real) -> &'a Rough {
 
 /// Writes currents to memory, on top of what is there.
 struct Store<'a> {
+    isa: Isa,
     below: Option<&'a [f32]>,
     tiles: usize,
     /// Greatest magnitude of each channel so far, as bits: positive floats are
@@ -73,9 +75,13 @@ impl Sink for Store<'_> {
     }
 
     fn take(&self, place: Place, currents: Currents<'_>, out: &mut [f32]) {
+        let steps = out.as_chunks_mut::<LANES>().0.as_chunks_mut::<TILE>().0;
+        for (t, out) in steps.iter_mut().enumerate() {
+            currents.values.write(self.isa, t, out);
+        }
         for n in 0..TILE {
             let mut parts = [0.0f32; 16];
-            for numbers in currents.values.iter().flat_map(|step| step[n].as_chunks::<16>().0) {
+            for numbers in steps.iter().flat_map(|step| step[n].as_chunks::<16>().0) {
                 for (part, x) in parts.iter_mut().zip(numbers) {
                     *part = if x.abs() > *part { x.abs() } else { *part };
                 }
@@ -83,15 +89,10 @@ impl Sink for Store<'_> {
             let greatest = parts.into_iter().fold(0.0, f32::max).to_bits();
             self.greatest[place.tile * TILE + n].fetch_max(greatest, Ordering::Relaxed);
         }
-        let values = currents.values.as_flattened().as_flattened();
-        match self.below {
-            None => out.copy_from_slice(values),
-            Some(below) => {
-                let start = (place.block * self.tiles + place.tile) * out.len();
-                let below = &below[start..start + out.len()];
-                for ((out, a), b) in out.iter_mut().zip(below).zip(values) {
-                    *out = a + b;
-                }
+        if let Some(below) = self.below {
+            let start = (place.block * self.tiles + place.tile) * out.len();
+            for (out, below) in out.iter_mut().zip(&below[start..]) {
+                *out += below;
             }
         }
     }
@@ -109,6 +110,7 @@ fn store(packed: &Packed, x: &Real, below: Option<&Rough>) -> Rough {
     }
     let mut values = vec![0.0; geometry.len() * TILE];
     let sink = Store {
+        isa: packed.isa(),
         below: below.map(|below| below.values.as_slice()),
         tiles: geometry.groups(),
         greatest: (0..geometry.groups() * TILE).map(|_| AtomicU32::new(0)).collect(),

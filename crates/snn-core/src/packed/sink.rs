@@ -1,6 +1,6 @@
 //! Where currents go.
 
-use super::kernel::Membranes;
+use super::kernel::Given;
 
 /// Takes the currents of one tile at a time.
 pub(super) trait Sink: Sync {
@@ -19,8 +19,7 @@ pub(super) trait Sink: Sync {
 
 /// The currents of a tile.
 pub(super) struct Currents<'a> {
-    /// Step by step.
-    pub(super) values: &'a [Membranes],
+    pub(super) values: Given<'a>,
     /// No row of the block had an input that was more active, step by step.
     pub(super) activity: &'a [f32],
     /// Gives the exact currents of a lane and channel, step by step.

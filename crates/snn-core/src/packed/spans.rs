@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::{
-    kernel::{Membranes, TILE},
+    kernel::{Given, Membranes, TILE},
     layout::{Geometry, LANES},
     sink::{Currents, Place, Sink, share},
 };
@@ -100,7 +100,8 @@ pub(super) fn run<E: Engine, S: Sink>(engine: &E, to: &Geometry, sink: &S, out: 
                     engine.currents(&hold, tile, sums, currents);
                 }
                 let exact = |lane: usize, n: usize| engine.exact(panels, tile * TILE + n, lane);
-                let currents = Currents { values: currents, activity, exact: &exact };
+                let currents =
+                    Currents { values: Given::Currents(currents), activity, exact: &exact };
                 sink.take(Place { block, tile }, currents, out);
             }
         }

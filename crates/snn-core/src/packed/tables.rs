@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{
     isa::Isa,
-    kernel::{self, Column, Membranes, Sums, TILE, Table, Weight, scale_sums},
+    kernel::{self, Column, Given, Sums, TILE, Table, Weight},
     layout::{GROUP, Geometry, LANES},
     panel::{Entry, Packer},
     sink::{Currents, Place, Sink, share},
@@ -124,13 +124,12 @@ struct Seen<E> {
 }
 
 /// What a thread works with: the blocks that it last worked on, the first of them, tables of a chunk,
-/// sums `[blocks][T]` and currents `[T]` of a tile.
+/// and sums of a tile, `[blocks][T]`.
 struct Scratch<E> {
     first: usize,
     blocks: Vec<Seen<E>>,
     tables: Vec<Table>,
     sums: Vec<Sums>,
-    currents: Vec<Membranes>,
 }
 
 /// Bytes of panels that stay in the second-level cache.
@@ -160,10 +159,9 @@ pub(super) fn tiles<E: Factor, S: Sink>(
     let share = share(to.groups(), to.blocks().div_ceil(together), 1);
     let scratch = || {
         let seen = || Seen { panels: vec![Vec::new(); packers.len()], activity: vec![0.0; steps] };
-        let currents = vec![[[0.0; LANES]; TILE]; steps];
         let blocks = (0..together).map(|_| seen()).collect();
         let sums = vec![[[0; LANES]; TILE]; together * steps];
-        Mutex::new(Scratch { first: usize::MAX, blocks, tables: Vec::new(), sums, currents })
+        Mutex::new(Scratch { first: usize::MAX, blocks, tables: Vec::new(), sums })
     };
     let scratches: Vec<_> = (0..rayon::current_num_threads()).map(|_| scratch()).collect();
     let pack = |block: usize, Seen { panels, activity }: &mut Seen<E>| {
@@ -180,7 +178,7 @@ pub(super) fn tiles<E: Factor, S: Sink>(
     parts(out, [together, tiles, share], piece).into_par_iter().for_each(|part| {
         let own = &scratches[rayon::current_thread_index().unwrap_or(0)];
         let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
-        let Scratch { first, blocks, tables, sums, currents } = &mut *own;
+        let Scratch { first, blocks, tables, sums } = &mut *own;
         let blocks = &mut blocks[..part.out.len()];
         if *first != part.block {
             (part.block..).zip(&mut *blocks).for_each(|(block, seen)| pack(block, seen));
@@ -205,17 +203,15 @@ pub(super) fn tiles<E: Factor, S: Sink>(
                     }
                 }
             }
-            let (scale, bias) = product.worth(tile);
+            let worth = product.worth(tile);
             let blocks = blocks.iter().zip(sums.chunks_exact(steps)).zip(&mut outs);
             for (block, ((Seen { panels, activity }, sums), outs)) in (part.block..).zip(blocks) {
-                for (sums, currents) in sums.iter().zip(&mut *currents) {
-                    scale_sums(isa, sums, &scale, &bias, currents);
-                }
                 let exact = |lane: usize, n: usize| {
                     let panels: Vec<&[E]> = panels.iter().map(Vec::as_slice).collect();
                     synapse.exact().of_panels(isa, tile * TILE + n, lane, unit, (&panels, len))
                 };
-                let currents = Currents { values: currents, activity, exact: &exact };
+                let currents =
+                    Currents { values: Given::Sums(sums, &worth), activity, exact: &exact };
                 let Some(out) = outs.next() else { unreachable!("a piece for every tile") };
                 sink.take(Place { block, tile }, currents, out);
             }

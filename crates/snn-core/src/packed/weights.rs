@@ -6,7 +6,7 @@ use super::{
     isa::Isa,
     kernel::{
         self, Aligned, Block, Bytes, CHANNELS, Corners, DEPTH, Events, Matrices, Membranes, QUAD,
-        SPAN, Sums, TILE, Table, WORTH, Words,
+        SPAN, Sums, TILE, Table, WORTH, Words, Worth,
     },
     layout::{GROUP, LANES},
 };
@@ -280,7 +280,7 @@ impl Product {
     }
 
     /// Scale and bias of a tile.
-    pub(super) fn worth(&self, tile: usize) -> ([f32; TILE], [f32; TILE]) {
+    pub(super) fn worth(&self, tile: usize) -> Worth {
         let of_tile = |x: &[f32]| std::array::from_fn(|n| x[tile * TILE + n]);
         (of_tile(&self.scale), of_tile(&self.bias))
     }

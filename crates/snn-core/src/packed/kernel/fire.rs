@@ -13,6 +13,34 @@ pub(in crate::packed) type Membranes = [[f32; LANES]; TILE];
 /// The same in 64-bit floats.
 pub(in crate::packed) type Exact = [[f64; LANES]; TILE];
 
+/// What one unit of a sum is worth as a current, and what is added, channel by channel.
+pub(in crate::packed) type Worth = ([f32; TILE], [f32; TILE]);
+
+/// The currents of a tile, step by step.
+#[derive(Clone, Copy)]
+pub(in crate::packed) enum Given<'a> {
+    Currents(&'a [Membranes]),
+    /// Sums times their scale, plus the bias.
+    Sums(&'a [Sums], &'a Worth),
+}
+
+impl Given<'_> {
+    pub(in crate::packed) fn steps(&self) -> usize {
+        match self {
+            Self::Currents(currents) => currents.len(),
+            Self::Sums(sums, _) => sums.len(),
+        }
+    }
+
+    /// The currents of step `t`.
+    pub(in crate::packed) fn write(&self, isa: Isa, t: usize, out: &mut Membranes) {
+        match self {
+            Self::Currents(currents) => *out = currents[t],
+            Self::Sums(sums, (scale, bias)) => scale_sums(isa, &sums[t], scale, bias, out),
+        }
+    }
+}
+
 /// A neuron in 32-bit floats: `h = keep v + gain x + pull`.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::packed) struct Dynamics {
@@ -59,12 +87,19 @@ pub(in crate::packed) struct Tile<'a> {
 /// The obvious form, from rest.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // one index into several arrays vectorises
-fn steps(dynamics: &Dynamics, currents: &[Membranes], margins: &[[f32; TILE]], tile: Tile<'_>) {
+fn steps(dynamics: &Dynamics, given: Given<'_>, margins: &[[f32; TILE]], tile: Tile<'_>) {
     let Dynamics { keep, gain, pull, threshold, hard } = *dynamics;
     let Tile { spikes, doubt } = tile;
     *doubt = [0; LANES];
-    let mut v = [[0.0; LANES]; TILE];
-    for (t, (currents, spikes)) in currents.iter().zip(spikes).enumerate() {
+    let (mut v, mut scaled) = ([[0.0; LANES]; TILE], [[0.0; LANES]; TILE]);
+    for (t, spikes) in spikes.iter_mut().enumerate() {
+        let currents = match given {
+            Given::Currents(currents) => &currents[t],
+            Given::Sums(sums, (by, bias)) => {
+                scale(&sums[t], by, bias, &mut scaled);
+                &scaled
+            }
+        };
         *spikes = [0; LANES];
         for n in 0..TILE {
             let (x, v) = (&currents[n], &mut v[n]);
@@ -141,32 +176,56 @@ mod x86 {
     #[target_feature(enable = "avx2")]
     pub(super) fn steps_avx2(
         dynamics: &Dynamics,
-        currents: &[Membranes],
+        given: Given<'_>,
         margins: &[[f32; TILE]],
         tile: Tile<'_>,
     ) {
-        steps(dynamics, currents, margins, tile);
+        steps(dynamics, given, margins, tile);
     }
 
-    /// As [`steps`], membranes and what a row says in registers, sixteen rows at a time.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     pub(super) fn steps_avx512(
         dynamics: &Dynamics,
-        currents: &[Membranes],
+        given: Given<'_>,
         margins: &[[f32; TILE]],
         tile: Tile<'_>,
     ) {
+        match given {
+            Given::Currents(currents) => {
+                sixteens::<false, _>(dynamics, (currents, &Default::default()), margins, tile);
+            }
+            Given::Sums(sums, worth) => sixteens::<true, _>(dynamics, (sums, worth), margins, tile),
+        }
+    }
+
+    /// As [`steps`], membranes and what a row says in registers, sixteen rows at a time; of sums if
+    /// `SUMS`, else of currents.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn sixteens<const SUMS: bool, N>(
+        dynamics: &Dynamics,
+        (numbers, (scale, bias)): (&[[[N; LANES]; TILE]], &Worth),
+        margins: &[[f32; TILE]],
+        tile: Tile<'_>,
+    ) {
+        const { assert!(size_of::<N>() == 4, "numbers of 32 bits") }
         let [keep, gain, pull, threshold] =
             [dynamics.keep, dynamics.gain, dynamics.pull, dynamics.threshold]
                 .map(|x| _mm512_set1_ps(x));
         for first in (0..LANES).step_by(16) {
             let (mut v, mut near) = ([_mm512_setzero_ps(); TILE], _mm512_setzero_si512());
-            for (t, (currents, spikes)) in currents.iter().zip(&mut *tile.spikes).enumerate() {
+            for (t, (numbers, spikes)) in numbers.iter().zip(&mut *tile.spikes).enumerate() {
                 let mut fired = _mm512_setzero_si512();
                 for n in 0..TILE {
                     let bit = _mm512_set1_epi32(1 << n);
-                    // SAFETY: sixteen numbers.
-                    let x = unsafe { _mm512_loadu_ps(currents[n][first..first + 16].as_ptr()) };
+                    let x = numbers[n][first..first + 16].as_ptr().cast();
+                    // SAFETY: sixteen numbers of 32 bits.
+                    let x = unsafe { _mm512_loadu_si512(x) };
+                    let x = if SUMS {
+                        let x = _mm512_mul_ps(_mm512_cvtepi32_ps(x), _mm512_set1_ps(scale[n]));
+                        _mm512_add_ps(x, _mm512_set1_ps(bias[n]))
+                    } else {
+                        _mm512_castsi512_ps(x)
+                    };
                     let charged = _mm512_add_ps(_mm512_mul_ps(v[n], keep), _mm512_mul_ps(x, gain));
                     let h = _mm512_add_ps(charged, pull);
                     let fires = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(h, threshold);
@@ -210,26 +269,26 @@ mod x86 {
 pub(in crate::packed) fn fire(
     isa: Isa,
     dynamics: &Dynamics,
-    currents: &[Membranes],
+    given: Given<'_>,
     margins: &[[f32; TILE]],
     tile: Tile<'_>,
 ) {
-    assert!(currents.len() == tile.spikes.len());
-    assert!(margins.is_empty() || margins.len() == currents.len());
+    assert!(given.steps() == tile.spikes.len());
+    assert!(margins.is_empty() || margins.len() == given.steps());
     match isa.level() {
-        Level::Portable => steps(dynamics, currents, margins, tile),
+        Level::Portable => steps(dynamics, given, margins, tile),
         // SAFETY: only `Isa::all` makes this value, after detecting AVX2.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => unsafe { x86::steps_avx2(dynamics, currents, margins, tile) },
+        Level::Avx2 => unsafe { x86::steps_avx2(dynamics, given, margins, tile) },
         // SAFETY: only `Isa::all` makes this value, after detecting AVX-512 F, BW and VL.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { x86::steps_avx512(dynamics, currents, margins, tile) },
+        Level::Avx512 => unsafe { x86::steps_avx512(dynamics, given, margins, tile) },
     }
 }
 
 /// `currents = sums scale + bias`.
 #[allow(unsafe_code)]
-pub(in crate::packed) fn scale_sums(
+fn scale_sums(
     isa: Isa,
     sums: &Sums,
     by: &[f32; TILE],
@@ -281,17 +340,21 @@ mod tests {
             // Quarters, so that membranes meet thresholds and margins exactly.
             currents in vec(-8i8..8, 3 * TILE * LANES),
             margins in prop::array::uniform4(prop::sample::select(vec![-1.0f32, 0.0, 0.25])),
-            (soft, certain) in any::<(bool, bool)>(),
+            (soft, certain, summed) in any::<(bool, bool, bool)>(),
             pull in prop::sample::select(vec![0.0f64, -0.5]),
         ) {
             let reset = if soft { Reset::Soft } else { Reset::Hard { to: pull } };
             let dynamics = Dynamics::new(&Neuron { reset, ..Neuron::lif(2.0) }, None);
             let currents: Vec<f32> = currents.iter().map(|&x| f32::from(x) / 4.0).collect();
             let (currents, _) = currents.as_chunks::<LANES>().0.as_chunks::<TILE>();
+            let worth = ([0.25, 0.5, 1.0, -0.25], [0.0, -0.5, 0.25, 1.0]);
+            let sums: Vec<Sums> =
+                currents.iter().map(|step| step.map(|x| x.map(|x| (4.0 * x) as i32))).collect();
+            let given = if summed { Given::Sums(&sums, &worth) } else { Given::Currents(currents) };
             let run = |isa: Isa| {
                 let (mut spikes, mut doubt) = ([[9; LANES]; 3], [9; LANES]);
                 let tile = Tile { spikes: &mut spikes, doubt: &mut doubt };
-                fire(isa, &dynamics, currents, if certain { &[] } else { &[margins; 3] }, tile);
+                fire(isa, &dynamics, given, if certain { &[] } else { &[margins; 3] }, tile);
                 (spikes, doubt)
             };
             let all = Isa::all();

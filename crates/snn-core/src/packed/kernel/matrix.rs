@@ -72,7 +72,7 @@ impl Matrices {
     }
 
     /// The currents of tile `tile` of the channels of `sums`, scaled and shifted as
-    /// [`scale_sums`](super::scale_sums) does. With several `digits` each block of sums is worth
+    /// [`Given`](super::Given) does. With several `digits` each block of sums is worth
     /// 256 times the one before; with one the blocks are channels side by side.
     pub(in crate::packed) fn currents(
         &self,
