@@ -351,10 +351,11 @@ mod tests {
             let sums: Vec<Sums> =
                 currents.iter().map(|step| step.map(|x| x.map(|x| (4.0 * x) as i32))).collect();
             let given = if summed { Given::Sums(&sums, &worth) } else { Given::Currents(currents) };
+            let margins = if certain { vec![] } else { vec![margins; 3] };
             let run = |isa: Isa| {
                 let (mut spikes, mut doubt) = ([[9; LANES]; 3], [9; LANES]);
                 let tile = Tile { spikes: &mut spikes, doubt: &mut doubt };
-                fire(isa, &dynamics, given, if certain { &[] } else { &[margins; 3] }, tile);
+                fire(isa, &dynamics, given, &margins, tile);
                 (spikes, doubt)
             };
             let all = Isa::all();
