@@ -231,7 +231,7 @@ fn from_rough(
     to: &Geometry,
     out: &mut [u8],
 ) {
-    let fire = Fire::new(packed, neuron, leak, || &rough.bounds, to.steps);
+    let fire = Fire::new(packed, neuron, leak, || rough.bounds(), to.steps);
     let piece = to.steps * LANES;
     out.par_chunks_mut(piece).zip(rough.values.par_chunks(piece * TILE)).enumerate().for_each(
         |(i, (out, values))| {

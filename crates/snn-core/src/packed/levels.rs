@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use std::borrow::Borrow;
+
 use super::{
     Packed, Precision,
     kernel::{self, Given, Stairs, TILE},
@@ -81,12 +83,12 @@ pub(super) fn levels(packed: &Packed, x: &Real, staircase: Staircase<'_>) -> Opt
             if x.0.rough.get().is_none() && has_kernel(synapse, input) =>
         {
             let plan = Plan::new(packed, synapse, input, packed.precision().digits());
-            let sink = Quantize::new(packed, staircase, &plan.bounds(), &geometry);
+            let sink = Quantize::new(packed, staircase, || plan.bounds(), &geometry);
             plan.run(&geometry, &sink, &mut bytes);
         }
         _ if rough::worthwhile(x) => {
             let rough = rough::rough(packed, x);
-            let sink = Quantize::new(packed, staircase, &rough.bounds, &geometry);
+            let sink = Quantize::new(packed, staircase, || rough.bounds(), &geometry);
             let piece = geometry.steps * LANES;
             let tiles = bytes.par_chunks_mut(piece).zip(rough.values.par_chunks(piece * TILE));
             tiles.enumerate().for_each(|(i, (out, values))| {
@@ -144,24 +146,29 @@ struct Quantize<'a> {
 }
 
 impl<'a> Quantize<'a> {
-    fn new(
+    /// For numbers within `bounds`, which are only asked for where they matter.
+    fn new<B: Borrow<Bounds>>(
         packed: &'a Packed,
         staircase: Staircase<'a>,
-        bounds: &Bounds,
+        bounds: impl FnOnce() -> B,
         to: &'a Geometry,
     ) -> Self {
         let stairs = staircase.stairs();
         let gain = f64::from(stairs.gain).abs() * (1.0 + 2.0 * UNIT);
         // Numbers beyond the ends are in no doubt, so those that are have no more steps than this.
         let steps = f64::from(stairs.most) + f64::from(stairs.zero).abs() + 2.0;
-        let margin = |n: usize| {
+        let margin = |bounds: &Bounds, n: usize| {
             let [error, each, most] =
                 [&bounds.error, &bounds.each, &bounds.most].map(|x| f64::from(x[n]));
             // The gain and the product with it are rounded.
             [gain * error + 4.0 * UNIT * steps, gain * each, most]
         };
         let margins = match packed.precision() {
-            Precision::Exact => (0..bounds.error.len()).map(margin).collect(),
+            Precision::Exact => {
+                let bounds = bounds();
+                let bounds = bounds.borrow();
+                (0..bounds.error.len()).map(|n| margin(bounds, n)).collect()
+            }
             _ => Vec::new(),
         };
         Self { packed, staircase, stairs, to, margins }

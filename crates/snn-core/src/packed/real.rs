@@ -66,7 +66,8 @@ pub(super) struct Rough {
     pub(super) geometry: Geometry,
     /// `[blocks][groups][T][4][64]`.
     pub(super) values: Vec<f32>,
-    pub(super) bounds: Bounds,
+    /// Nothing where nobody asks for them: all precisions but exact.
+    pub(super) bounds: Option<Bounds>,
 }
 
 impl Real {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rayon::prelude::*;
 
 use super::{
-    Packed,
+    Packed, Precision,
     isa::Isa,
     kernel::{self, TILE},
     layout::{Geometry, LANES},
@@ -43,10 +43,10 @@ pub(super) fn rough<'a>(packed: &Packed, x: &'a Real) -> &'a Rough {
                         && worthwhile(x)
                         && x.0.rough.get().is_none()
                 };
-                if fresh(b) {
-                    store(packed, b, Some(rough(packed, a)))
-                } else {
-                    add(rough(packed, a), rough(packed, b))
+                match (fresh(a), fresh(b)) {
+                    (_, true) => store(packed, b, Some(rough(packed, a))),
+                    (true, _) => store(packed, a, Some(rough(packed, b))),
+                    _ => add(rough(packed, a), rough(packed, b)),
                 }
             }
             Kind::Pool(from, window) => pool(packed, rough(packed, from), *window, &x.0.shape),
@@ -62,7 +62,7 @@ struct Store<'a> {
     below: Option<&'a [f32]>,
     tiles: usize,
     /// Greatest magnitude of each channel so far, as bits: positive floats are
-    /// ordered as they are.
+    /// ordered as they are. Nothing where nobody asks for bounds.
     greatest: Vec<AtomicU32>,
 }
 
@@ -79,7 +79,8 @@ impl Sink for Store<'_> {
         for (t, out) in steps.iter_mut().enumerate() {
             currents.values.write(self.isa, t, out);
         }
-        for n in 0..TILE {
+        let greatest = self.greatest.get(place.tile * TILE..).unwrap_or_default();
+        for (n, of_channel) in greatest.iter().enumerate().take(TILE) {
             let mut parts = [0.0f32; 16];
             for numbers in steps.iter().flat_map(|step| step[n].as_chunks::<16>().0) {
                 for (part, x) in parts.iter_mut().zip(numbers) {
@@ -87,7 +88,7 @@ impl Sink for Store<'_> {
                 }
             }
             let greatest = parts.into_iter().fold(0.0, f32::max).to_bits();
-            self.greatest[place.tile * TILE + n].fetch_max(greatest, Ordering::Relaxed);
+            of_channel.fetch_max(greatest, Ordering::Relaxed);
         }
         if let Some(below) = self.below {
             let start = (place.block * self.tiles + place.tile) * out.len();
@@ -109,18 +110,22 @@ fn store(packed: &Packed, x: &Real, below: Option<&Rough>) -> Rough {
         return below.map_or(own, |below| add(below, &from_exact(x)));
     }
     let mut values = vec![0.0; geometry.len() * TILE];
+    let channels = if certifies(packed) { geometry.groups() * TILE } else { 0 };
     let sink = Store {
         isa: packed.isa(),
         below: below.map(|below| below.values.as_slice()),
         tiles: geometry.groups(),
-        greatest: (0..geometry.groups() * TILE).map(|_| AtomicU32::new(0)).collect(),
+        greatest: (0..channels).map(|_| AtomicU32::new(0)).collect(),
     };
     let plan = Plan::new(packed, synapse, input, packed.precision().stream_digits());
     plan.run(&geometry, &sink, &mut values);
     let greatest = sink.greatest.into_iter().map(|bits| f32::from_bits(bits.into_inner()));
     let greatest: Vec<f32> = greatest.collect();
-    let own = plan.bounds_seen(&greatest);
-    let bounds = below.map_or_else(|| own.clone(), |below| sum_bounds(&below.bounds, &own));
+    let own = certifies(packed).then(|| plan.bounds_seen(&greatest));
+    let bounds = match below {
+        Some(below) => sum_bounds(&below.bounds, &own),
+        None => own,
+    };
     Rough { geometry, values, bounds }
 }
 
@@ -129,19 +134,25 @@ fn add(a: &Rough, b: &Rough) -> Rough {
     Rough { geometry: a.geometry.clone(), values, bounds: sum_bounds(&a.bounds, &b.bounds) }
 }
 
-fn sum_bounds(a: &Bounds, b: &Bounds) -> Bounds {
+/// Whether anybody asks what numbers may be wrong by.
+fn certifies(packed: &Packed) -> bool {
+    packed.precision() == Precision::Exact
+}
+
+fn sum_bounds(a: &Option<Bounds>, b: &Option<Bounds>) -> Option<Bounds> {
+    let (a, b) = a.as_ref().zip(b.as_ref())?;
     let sum = |a: &[f32], b: &[f32]| -> Vec<f64> {
         a.iter().zip(b).map(|(&a, &b)| f64::from(a) + f64::from(b)).collect()
     };
     let (errors, magnitudes) = (sum(&a.error, &b.error), sum(&a.magnitude, &b.magnitude));
     // The sum itself is rounded once.
     let error = |(e, m): (&f64, &f64)| round_up(e + 2.0 * UNIT * m);
-    Bounds {
+    Some(Bounds {
         each: vec![0.0; errors.len()],
         most: vec![0.0; errors.len()],
         error: errors.iter().zip(&magnitudes).map(error).collect(),
         magnitude: magnitudes.iter().map(|m| round_up(*m)).collect(),
-    }
+    })
 }
 
 fn from_exact(x: &Real) -> Rough {
@@ -160,7 +171,8 @@ fn from_exact(x: &Real) -> Rough {
     let values =
         by_tiles(&geometry, |t, row, c| exact[t * step + row * geometry.channels + c] as f32);
     let none = vec![0.0; error.len()];
-    Rough { geometry, values, bounds: Bounds { each: none.clone(), most: none, error, magnitude } }
+    let bounds = Some(Bounds { each: none.clone(), most: none, error, magnitude });
+    Rough { geometry, values, bounds }
 }
 
 /// Lays out the numbers that `value` gives for a step, row and channel.
@@ -182,6 +194,12 @@ fn by_tiles(geometry: &Geometry, value: impl Fn(usize, usize, usize) -> f32 + Sy
 }
 
 impl Rough {
+    /// What the numbers may be wrong by, in the exact precision.
+    pub(super) fn bounds(&self) -> &Bounds {
+        let Some(bounds) = &self.bounds else { unreachable!("only exact numbers have bounds") };
+        bounds
+    }
+
     fn value(&self, t: usize, row: usize, channel: usize) -> f32 {
         let piece = self.geometry.start(t, row / LANES, channel / TILE) * TILE;
         self.values[piece + channel % TILE * LANES + row % LANES]
@@ -220,7 +238,9 @@ fn mean(x: &Rough, shape: &[usize]) -> Rough {
     let error = |(&error, &magnitude): (&f32, &f32)| {
         round_up(f64::from(error) + 2.0 * UNIT * f64::from(magnitude))
     };
-    let Bounds { error: errors, magnitude, .. } = &x.bounds;
-    let error = errors.iter().zip(magnitude).map(error).collect();
-    Rough { geometry, values, bounds: Bounds { error, ..x.bounds.clone() } }
+    let bounds = x.bounds.as_ref().map(|bounds| {
+        let error = bounds.error.iter().zip(&bounds.magnitude).map(error).collect();
+        Bounds { error, ..bounds.clone() }
+    });
+    Rough { geometry, values, bounds }
 }

@@ -208,12 +208,15 @@ impl Exact {
         }
     }
 
-    /// The current of output `n` where the sum over its weights is `sum`.
-    fn through(&self, n: usize, mut sum: f64) -> f64 {
+    /// Makes currents of output `n` of the sums over its weights.
+    fn through(&self, n: usize, sums: &mut [f64]) {
         if let Some(bias) = &self.bias {
-            sum += bias[n];
+            sums.iter_mut().for_each(|sum| *sum += bias[n]);
         }
-        self.norms.iter().fold(sum, |x, norm| norm.normalise(x, n))
+        for norm in &self.norms {
+            let normalise = norm.normalise(n);
+            sums.iter_mut().for_each(|sum| *sum = normalise(*sum));
+        }
     }
 
     /// The currents of a tile for panels of real numbers.
@@ -233,7 +236,7 @@ impl Exact {
         let currents = |panel: &Vec<[f64; LANES]>| {
             let mut sums = kernel::multiply(isa, panel, &weights);
             for (n, sums) in outputs.clone().zip(&mut sums) {
-                *sums = sums.map(|sum| self.through(n, sum));
+                self.through(n, sums);
             }
             sums
         };
@@ -262,9 +265,8 @@ impl Exact {
             Rows::Single(weights) => E::dot(isa, panels, len, lane, &weights[row]),
             Rows::Double(weights) => E::dot(isa, panels, len, lane, &weights[row]),
         };
-        for sum in &mut sums {
-            *sum = self.through(n, *sum * unit);
-        }
+        sums.iter_mut().for_each(|sum| *sum *= unit);
+        self.through(n, &mut sums);
         sums
     }
 
@@ -291,13 +293,15 @@ impl Exact {
             Rows::Single(weights) => sum(isa, &weights[row], columns),
             Rows::Double(weights) => sum(isa, &weights[row], columns),
         };
-        self.through(n, sum * unit)
+        let mut sum = [sum * unit];
+        self.through(n, &mut sum);
+        sum[0]
     }
 
     /// Weights and bias of the whole map, for counts worth `unit`.
     fn folded(&self, unit: f64) -> (Vec<f64>, Vec<f64>) {
         let outputs = self.outputs();
-        let through = |x: f64, n: usize| self.norms.iter().fold(x, |x, norm| norm.normalise(x, n));
+        let through = |x: f64, n: usize| self.norms.iter().fold(x, |x, norm| norm.normalise(n)(x));
         let bias = |n: usize| self.bias.as_ref().map_or(0.0, |bias| bias[n]);
         let shift: Vec<f64> = (0..outputs).map(|n| through(bias(n), n)).collect();
         let factor: Vec<f64> =

@@ -170,18 +170,19 @@ impl<F: Scalar> Norm<F> {
         }
     }
 
-    /// What channel `c` makes of `x` under the stored statistics.
-    pub(crate) fn normalise(&self, x: F, c: usize) -> F {
-        self.apply_to(x, self.mean[c], self.var[c], c)
+    /// What channel `c` makes of a number under the stored statistics.
+    pub(crate) fn normalise(&self, c: usize) -> impl Fn(F) -> F {
+        self.under(self.mean[c], self.var[c], c)
     }
 
     /// What one unit of channel `c` is multiplied by.
     pub(crate) fn factor(&self, c: usize) -> F {
-        self.weight[c] / (self.var[c] + F::of(BatchNorm::EPS)).sqrt()
+        self.weight[c] / deviation(self.var[c])
     }
 
-    fn apply_to(&self, x: F, mean: F, var: F, c: usize) -> F {
-        (x - mean) / (var + F::of(BatchNorm::EPS)).sqrt() * self.weight[c] + self.bias[c]
+    fn under(&self, mean: F, var: F, c: usize) -> impl Fn(F) -> F {
+        let (deviation, weight, bias) = (deviation(var), self.weight[c], self.bias[c]);
+        move |x| (x - mean) / deviation * weight + bias
     }
 
     /// Normalises every column. Gives what zero becomes under the running
@@ -192,10 +193,9 @@ impl<F: Scalar> Norm<F> {
             Mode::Train => Some(statistics(x)),
         };
         let (mean, var) = batch.as_ref().map_or((&self.mean, &self.var), |(m, v)| (m, v));
+        let under: Vec<_> = (0..mean.len()).map(|c| self.under(mean[c], var[c], c)).collect();
         for mut row in x.outer_iter_mut() {
-            for (c, x) in row.iter_mut().enumerate() {
-                *x = self.apply_to(*x, mean[c], var[c], c);
-            }
+            row.iter_mut().zip(&under).for_each(|(x, under)| *x = under(*x));
         }
         let (mean, var) = match &batch {
             None => (self.mean.clone(), self.var.clone()),
@@ -210,8 +210,13 @@ impl<F: Scalar> Norm<F> {
                 )
             }
         };
-        Array1::from_shape_fn(mean.len(), |c| self.apply_to(F::zero(), mean[c], var[c], c))
+        Array1::from_shape_fn(mean.len(), |c| self.under(mean[c], var[c], c)(F::zero()))
     }
+}
+
+/// The standard deviation that a norm divides by.
+fn deviation<F: Scalar>(var: F) -> F {
+    (var + F::of(BatchNorm::EPS)).sqrt()
 }
 
 /// Mean and biased variance of every column.
