@@ -15,7 +15,7 @@ use super::{
     layout::{Counts, Geometry, Spikes},
     source::Source,
     synapse::PackedSynapse,
-    weights::Bounds,
+    weights::{Bounds, UNIT},
 };
 use crate::{
     backend::{Mode, Signal},
@@ -112,6 +112,20 @@ impl Real {
         })
     }
 
+    /// Those of `rows` that may have the greatest number of them at some step, as far as 32-bit
+    /// floats tell.
+    fn leaders(&self, mut rows: Vec<usize>, channel: usize) -> Vec<usize> {
+        if let Some(rough @ Rough { bounds: Some(bounds), .. }) = self.0.rough.get() {
+            // Differences are rounded.
+            let near = 2.0 * f64::from(bounds.error[channel]) * (1.0 + 4.0 * UNIT);
+            let value = |t, row| f64::from(rough.value(t, row, channel));
+            let most = |t| rows.iter().map(|&row| value(t, row)).fold(f64::NEG_INFINITY, f64::max);
+            let most: Vec<f64> = (0..self.0.shape[0]).map(most).collect();
+            rows.retain(|&row| (0..).zip(&most).any(|(t, most)| most - value(t, row) <= near));
+        }
+        rows
+    }
+
     /// One channel of one row at every step, as the reference computes it.
     pub(super) fn exact_at(&self, packed: &Packed, row: usize, channel: usize) -> Vec<f64> {
         if let Some(values) = self.0.exact.get() {
@@ -133,13 +147,14 @@ impl Real {
                 let place = |o, length| {
                     (0..window.size).filter_map(move |tap| window.source(o, tap, length))
                 };
+                let line = |y| (sample * height + y) * width;
+                let of_line = |y| place(position % columns, width).map(move |x| line(y) + x);
+                let rows: Vec<usize> =
+                    place(position / columns, height).flat_map(of_line).collect();
                 let mut greatest = vec![f64::NEG_INFINITY; self.0.shape[0]];
-                for y in place(position / columns, height) {
-                    for x_ in place(position % columns, width) {
-                        let row = (sample * height + y) * width + x_;
-                        let values = x.exact_at(packed, row, channel);
-                        greatest.iter_mut().zip(values).for_each(|(a, b)| *a = a.max(b));
-                    }
+                for row in x.leaders(rows, channel) {
+                    let values = x.exact_at(packed, row, channel);
+                    greatest.iter_mut().zip(values).for_each(|(a, b)| *a = a.max(b));
                 }
                 greatest
             }

@@ -200,7 +200,7 @@ impl Rough {
         bounds
     }
 
-    fn value(&self, t: usize, row: usize, channel: usize) -> f32 {
+    pub(super) fn value(&self, t: usize, row: usize, channel: usize) -> f32 {
         let piece = self.geometry.start(t, row / LANES, channel / TILE) * TILE;
         self.values[piece + channel % TILE * LANES + row % LANES]
     }
