@@ -109,7 +109,7 @@ fn store(packed: &Packed, x: &Real, below: Option<&Rough>) -> Rough {
         let own = from_exact(x);
         return below.map_or(own, |below| add(below, &from_exact(x)));
     }
-    let mut values = vec![0.0; geometry.len() * TILE];
+    let mut values = silence(&geometry);
     let channels = if certifies(packed) { geometry.groups() * TILE } else { 0 };
     let sink = Store {
         isa: packed.isa(),
@@ -175,9 +175,14 @@ fn from_exact(x: &Real) -> Rough {
     Rough { geometry, values, bounds }
 }
 
+/// Zeros in the layout, written by all threads: one alone would keep the others waiting.
+fn silence(geometry: &Geometry) -> Vec<f32> {
+    rayon::iter::repeat_n(0.0, geometry.len() * TILE).with_min_len(1 << 14).collect()
+}
+
 /// Lays out the numbers that `value` gives for a step, row and channel.
 fn by_tiles(geometry: &Geometry, value: impl Fn(usize, usize, usize) -> f32 + Sync) -> Vec<f32> {
-    let mut values = vec![0.0; geometry.len() * TILE];
+    let mut values = silence(&geometry);
     values.par_chunks_mut(geometry.steps * TILE * LANES).enumerate().for_each(|(i, values)| {
         let (block, tile) = (i / geometry.groups(), i % geometry.groups());
         let rows = geometry.rows.saturating_sub(block * LANES).min(LANES);
@@ -215,7 +220,7 @@ fn pool(packed: &Packed, x: &Rough, window: Window, shape: &[usize]) -> Rough {
     let next_block = x.geometry.block_len() * TILE;
     let lines = |block| kernel::lines(window, [height, width], (block, geometry.rows), next_block);
     let lines: Vec<_> = (0..geometry.blocks()).map(lines).collect();
-    let mut values = vec![0.0; geometry.len() * TILE];
+    let mut values = silence(&geometry);
     let tiles = values.par_chunks_mut(piece).enumerate();
     tiles.for_each_init(
         || kernel::room(window, width),
