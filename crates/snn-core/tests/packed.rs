@@ -233,6 +233,60 @@ fn errors_that_add_up_are_in_doubt() {
     }
 }
 
+/// A neuron that meets its threshold at the greatest of nine numbers which 32-bit floats cannot tell
+/// apart: which of them it is must be worked out anew too.
+#[test]
+fn the_greatest_of_numbers_nearly_alike_is_worked_out_anew() {
+    const INPUTS: usize = 32;
+    const OUTPUTS: usize = 48;
+    const SIDE: usize = 8;
+    fn fired<B: Backend>(backend: &B, weights: &Weights, x: &ArrayD<bool>) -> ArrayD<f64> {
+        let builder = Builder::load(backend, weights);
+        let map = Map::Linear { inputs: INPUTS, outputs: OUTPUTS };
+        let synapse = builder.synapse(Stage::new("fc", map).bias(Init::Normal(0.1))).unwrap();
+        let neuron = Neuron { charge: neuron::Charge::Integrate, ..Neuron::lif(2.0) };
+        let lif = builder.neuron("lif", neuron).unwrap();
+        let mut pass = Pass::new(backend);
+        let current = synapse.forward(&mut pass, &backend.spikes(x));
+        let pooled = backend.max_pool_real(&current, Window::HALVE3);
+        backend.read(lif.forward(&mut pass, &pooled).input())
+    }
+    let mut state = 1u64;
+    let mut draw = |below: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below
+    };
+    // Half of the inputs of each row spike, others at each; all weights are nearly the same.
+    let mut x = ArrayD::from_elem(IxDyn(&[1, 1, SIDE, SIDE, INPUTS]), false);
+    for mut row in x.rows_mut() {
+        let mut order: Vec<usize> = (0..INPUTS).collect();
+        (0..INPUTS).for_each(|i| order.swap(i, draw(INPUTS)));
+        order[..INPUTS / 2].iter().for_each(|&k| row[k] = true);
+    }
+    let weight = ArrayD::from_shape_fn(IxDyn(&[OUTPUTS, INPUTS]), |_| {
+        (0.1 + 1e-9 * draw(500) as f64) as f32
+    });
+    let bias = ArrayD::from_shape_fn(IxDyn(&[OUTPUTS]), |n| {
+        let center = [2 * (n[0] % 4), 2 * (n[0] / 4 % 4)];
+        let seen = x.slice(ndarray::s![0, 0, .., .., ..]);
+        let sums = seen.rows().into_iter().enumerate().filter_map(|(at, row)| {
+            let near = center[0].abs_diff(at / SIDE) <= 1 && center[1].abs_diff(at % SIDE) <= 1;
+            let spikes = row.iter().enumerate().filter(|(_, spike)| **spike);
+            near.then(|| spikes.map(|(k, _)| f64::from(weight[[n[0], k]])).sum::<f64>())
+        });
+        (1.0 - sums.fold(f64::NEG_INFINITY, f64::max)) as f32
+    });
+    let mut weights = Weights::default();
+    weights.insert("fc.weight", Tensor::F32(weight));
+    weights.insert("fc.bias", Tensor::F32(bias));
+    let expected = fired(&Oracle::new(), &weights, &x);
+    assert!(expected.iter().any(|&v| v == 0.0) && expected.iter().any(|&v| v == 1.0));
+    for isa in Isa::all() {
+        let found = fired(&Packed::with_isa(Precision::Exact, isa), &weights, &x);
+        assert_eq!(found, expected, "{}", isa.name());
+    }
+}
+
 #[test]
 fn the_result_does_not_depend_on_threads() {
     let layer = Layer {

@@ -1,8 +1,8 @@
 //! Levels: currents quantised to small counts, certified as spikes are.
 
-use rayon::prelude::*;
-
 use std::borrow::Borrow;
+
+use rayon::prelude::*;
 
 use super::{
     Packed, Precision,

@@ -121,7 +121,8 @@ impl Real {
             let value = |t, row| f64::from(rough.value(t, row, channel));
             let most = |t| rows.iter().map(|&row| value(t, row)).fold(f64::NEG_INFINITY, f64::max);
             let most: Vec<f64> = (0..self.0.shape[0]).map(most).collect();
-            rows.retain(|&row| (0..).zip(&most).any(|(t, most)| most - value(t, row) <= near));
+            let far = |t, most: &f64, row| most - value(t, row) > near;
+            rows.retain(|&row| !(0..).zip(&most).all(|(t, most)| far(t, most, row)));
         }
         rows
     }

@@ -182,7 +182,7 @@ fn silence(geometry: &Geometry) -> Vec<f32> {
 
 /// Lays out the numbers that `value` gives for a step, row and channel.
 fn by_tiles(geometry: &Geometry, value: impl Fn(usize, usize, usize) -> f32 + Sync) -> Vec<f32> {
-    let mut values = silence(&geometry);
+    let mut values = silence(geometry);
     values.par_chunks_mut(geometry.steps * TILE * LANES).enumerate().for_each(|(i, values)| {
         let (block, tile) = (i / geometry.groups(), i % geometry.groups());
         let rows = geometry.rows.saturating_sub(block * LANES).min(LANES);
