@@ -12,7 +12,8 @@ use super::{
     kernel::{self, Counted, Dynamics, Given, Number, Rows, TILE, Tile},
     layout::{Geometry, LANES, Spikes, collect},
     plan::{Plan, has_kernel},
-    real::{Kind, Real, Rough},
+    real::{Kind, Real},
+    rough,
     sink::{Currents, Place, Sink},
     source::Source,
     synapse::PackedSynapse,
@@ -103,51 +104,30 @@ impl<'a> Fire<'a> {
         (0..self.steps).map(step).collect()
     }
 
-    /// The spikes of a tile, `[T][64]`; `exact` gives the exact currents of a lane
-    /// and channel of it.
+    /// The spikes of a tile, `[T][64]`, and who is in doubt.
     fn tile(
         &self,
         place: Place,
         to: &Geometry,
-        (currents, activity): (Given<'_>, &[f32]),
-        exact: impl Fn(usize, usize) -> Vec<f64>,
+        Currents { values, activity }: Currents<'_>,
         out: &mut [u8],
-    ) {
+    ) -> [u8; LANES] {
         let margins = self.margins(place.tile, activity);
         let mut doubt = [0; LANES];
         let (spikes, _) = out.as_chunks_mut::<LANES>();
         let tile = Tile { spikes, doubt: &mut doubt };
-        kernel::fire(self.packed.isa(), &self.dynamics, currents, &margins, tile);
+        kernel::fire(self.packed.isa(), &self.dynamics, values, &margins, tile);
         silence_padding(to, place, &mut doubt, out);
-        if !margins.is_empty() {
-            self.settle(&doubt, out, exact);
-        }
+        doubt
     }
 
-    /// The spikes of one neuron from its exact currents.
-    fn exactly(&self, currents: impl Iterator<Item = f64>) -> impl Iterator<Item = bool> {
-        let (neuron, leak) = (*self.neuron, self.leak);
-        currents.scan(0.0, move |v, x| {
+    /// Writes the spikes of one neuron from its exact currents.
+    fn settle(&self, [lane, n]: [usize; 2], currents: &[f64], out: &mut [u8]) {
+        let mut v = 0.0;
+        for (nibbles, &x) in out.chunks_exact_mut(LANES).zip(currents) {
             let spike;
-            (spike, *v) = neuron.fire(neuron.charge(leak, *v, x));
-            Some(spike)
-        })
-    }
-
-    /// Works out every neuron in doubt.
-    fn settle(
-        &self,
-        doubt: &[u8; LANES],
-        out: &mut [u8],
-        exact: impl Fn(usize, usize) -> Vec<f64>,
-    ) {
-        for (lane, &doubt) in doubt.iter().enumerate().filter(|(_, doubt)| **doubt != 0) {
-            for n in (0..TILE).filter(|n| doubt >> n & 1 == 1) {
-                let spikes = self.exactly(exact(lane, n).into_iter());
-                for (nibbles, spike) in out.chunks_exact_mut(LANES).zip(spikes) {
-                    nibbles[lane] = nibbles[lane] & !(1 << n) | u8::from(spike) << n;
-                }
-            }
+            (spike, v) = self.neuron.fire(self.neuron.charge(self.leak, v, x));
+            nibbles[lane] = nibbles[lane] & !(1 << n) | u8::from(spike) << n;
         }
     }
 }
@@ -166,9 +146,12 @@ impl Sink for Fused<'_> {
         !self.fire.margins.is_empty()
     }
 
-    fn take(&self, place: Place, currents: Currents<'_>, out: &mut [u8]) {
-        let Currents { values, activity, exact } = currents;
-        self.fire.tile(place, self.to, (values, activity), exact, out);
+    fn take(&self, place: Place, currents: Currents<'_>, out: &mut [u8]) -> [u8; LANES] {
+        self.fire.tile(place, self.to, currents, out)
+    }
+
+    fn settle(&self, neuron: [usize; 2], currents: &[f64], out: &mut [u8]) {
+        self.fire.settle(neuron, currents, out);
     }
 }
 
@@ -203,11 +186,12 @@ pub(super) fn fire(packed: &Packed, neuron: &Neuron, leak: Option<f64>, x: &Real
             plan.run(&geometry, &Fused { fire, to: &geometry }, &mut nibbles);
         }
         Kind::Sum(..) | Kind::Pool(..) | Kind::Mean(..) | Kind::Current { .. }
-            if x.0.exact.get().is_none() && super::rough::worthwhile(x) =>
+            if x.0.exact.get().is_none() && rough::worthwhile(x) =>
         {
             nibbles = Spikes::silent(&geometry);
-            let rough = super::rough::rough(packed, x);
-            from_rough(packed, neuron, leak, x, rough, &geometry, &mut nibbles);
+            let rough = rough::rough(packed, x);
+            let fire = Fire::new(packed, neuron, leak, || rough.bounds(), geometry.steps);
+            rough::run(packed, x, &Fused { fire, to: &geometry }, &mut nibbles);
         }
         Kind::Current { synapse, input: Source::Real(input), .. }
             if x.0.exact.get().is_none() && synapse.has_kernel() =>
@@ -220,28 +204,6 @@ pub(super) fn fire(packed: &Packed, neuron: &Neuron, leak: Option<f64>, x: &Real
         _ => return from_array(packed, neuron, leak, x.exact(), &geometry),
     }
     Spikes { geometry, nibbles: nibbles.into() }
-}
-
-fn from_rough(
-    packed: &Packed,
-    neuron: &Neuron,
-    leak: Option<f64>,
-    x: &Real,
-    rough: &Rough,
-    to: &Geometry,
-    out: &mut [u8],
-) {
-    let fire = Fire::new(packed, neuron, leak, || rough.bounds(), to.steps);
-    let piece = to.steps * LANES;
-    out.par_chunks_mut(piece).zip(rough.values.par_chunks(piece * TILE)).enumerate().for_each(
-        |(i, (out, values))| {
-            let place = Place { block: i / to.groups(), tile: i % to.groups() };
-            let (currents, _) = values.as_chunks::<LANES>().0.as_chunks::<TILE>();
-            let exact =
-                |lane, n| x.exact_at(packed, place.block * LANES + lane, place.tile * TILE + n);
-            fire.tile(place, to, (Given::Currents(currents), &[]), exact, out);
-        },
-    );
 }
 
 /// Counts of an attention times a constant: in whole numbers where these tell the

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{
     Packed, Precision,
-    kernel::{self, Given, Stairs, TILE},
+    kernel::{self, Stairs, TILE},
     layout::{CountForm, Counts, GROUP, Geometry, LANES, Spikes},
     plan::{Plan, has_kernel},
     real::{Kind, Real},
@@ -89,20 +89,7 @@ pub(super) fn levels(packed: &Packed, x: &Real, staircase: Staircase<'_>) -> Opt
         _ if rough::worthwhile(x) => {
             let rough = rough::rough(packed, x);
             let sink = Quantize::new(packed, staircase, || rough.bounds(), &geometry);
-            let piece = geometry.steps * LANES;
-            let tiles = bytes.par_chunks_mut(piece).zip(rough.values.par_chunks(piece * TILE));
-            tiles.enumerate().for_each(|(i, (out, values))| {
-                let place = Place { block: i / geometry.groups(), tile: i % geometry.groups() };
-                let (values, _) = values.as_chunks::<LANES>().0.as_chunks::<TILE>();
-                let exact = |lane: usize, n: usize| {
-                    x.exact_at(packed, place.block * LANES + lane, place.tile * TILE + n)
-                };
-                sink.take(
-                    place,
-                    Currents { values: Given::Currents(values), activity: &[], exact: &exact },
-                    out,
-                );
-            });
+            rough::run(packed, x, &sink, &mut bytes);
         }
         _ => return None,
     }
@@ -193,8 +180,8 @@ impl Sink for Quantize<'_> {
         !self.margins.is_empty()
     }
 
-    fn take(&self, place: Place, currents: Currents<'_>, out: &mut [[u8; GROUP]]) {
-        let Currents { values, activity, exact } = currents;
+    fn take(&self, place: Place, currents: Currents<'_>, out: &mut [[u8; GROUP]]) -> [u8; LANES] {
+        let Currents { values, activity } = currents;
         let (mut doubt, mut currents) = ([0; LANES], [[0.0; LANES]; TILE]);
         for (t, out) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
             values.write(self.packed.isa(), t, &mut currents);
@@ -204,12 +191,13 @@ impl Sink for Quantize<'_> {
         }
         clear_padding(self.to, place, out);
         let (rows, channels) = inside(self.to, place);
-        for (lane, &doubt) in doubt[..rows].iter().enumerate().filter(|(_, doubt)| **doubt != 0) {
-            for n in (0..channels).filter(|n| doubt >> n & 1 == 1) {
-                for (out, x) in out.chunks_exact_mut(LANES).zip(exact(lane, n)) {
-                    out[lane][n] = self.staircase.level(x);
-                }
-            }
+        doubt[rows..].fill(0);
+        doubt.map(|doubt| doubt & ((1 << channels) - 1))
+    }
+
+    fn settle(&self, [lane, n]: [usize; 2], currents: &[f64], out: &mut [[u8; GROUP]]) {
+        for (out, &x) in out.chunks_exact_mut(LANES).zip(currents) {
+            out[lane][n] = self.staircase.level(x);
         }
     }
 }

@@ -83,6 +83,10 @@ impl Engine for InMatrices<'_> {
         self.product.currents_of_blocks(matrices, tile, sums, currents);
     }
 
+    fn fetch(&self, n: usize) {
+        self.synapse.exact().fetch(n);
+    }
+
     fn exact(&self, panels: &Panels, n: usize, lane: usize) -> Vec<f64> {
         let (packers, Panels { bytes, nibbles }) = (&self.packers, panels);
         packers.exact(self.isa, self.synapse, (nibbles, bytes), n, lane)

@@ -7,11 +7,11 @@ use rayon::prelude::*;
 use super::{
     Packed, Precision,
     isa::Isa,
-    kernel::{self, TILE},
+    kernel::{self, Given, TILE},
     layout::{Geometry, LANES},
     plan::{Plan, has_kernel},
     real::{Kind, Real, Rough},
-    sink::{Currents, Place, Sink},
+    sink::{Currents, Place, Sink, channels},
     weights::{Bounds, UNIT, round_up},
 };
 use crate::map::Window;
@@ -56,6 +56,26 @@ pub(super) fn rough<'a>(packed: &Packed, x: &'a Real) -> &'a Rough {
     })
 }
 
+/// Hands the numbers of `x`, which are [`rough`], to `sink`. `out` is `[blocks][tiles][T]` pieces of
+/// `Sink::LEN`.
+pub(super) fn run<S: Sink>(packed: &Packed, x: &Real, sink: &S, out: &mut [S::Out]) {
+    let Rough { geometry, values, .. } = rough(packed, x);
+    let (steps, groups) = (geometry.steps, geometry.groups());
+    let values = values.par_chunks(steps * TILE * LANES);
+    out.par_chunks_mut(steps * S::LEN).zip(values).enumerate().for_each(|(i, (out, values))| {
+        let place = Place { block: i / groups, tile: i % groups };
+        let (values, _) = values.as_chunks::<LANES>().0.as_chunks::<TILE>();
+        let currents = Currents { values: Given::Currents(values), activity: &[] };
+        let doubt = sink.take(place, currents, out);
+        for (lane, &doubt) in doubt.iter().enumerate() {
+            for n in channels(doubt) {
+                let (row, channel) = (place.block * LANES + lane, place.tile * TILE + n);
+                sink.settle([lane, n], &x.exact_at(packed, row, channel), out);
+            }
+        }
+    });
+}
+
 /// Writes currents to memory, on top of what is there.
 struct Store<'a> {
     isa: Isa,
@@ -74,7 +94,7 @@ impl Sink for Store<'_> {
         false
     }
 
-    fn take(&self, place: Place, currents: Currents<'_>, out: &mut [f32]) {
+    fn take(&self, place: Place, currents: Currents<'_>, out: &mut [f32]) -> [u8; LANES] {
         let steps = out.as_chunks_mut::<LANES>().0.as_chunks_mut::<TILE>().0;
         for (t, out) in steps.iter_mut().enumerate() {
             currents.values.write(self.isa, t, out);
@@ -96,6 +116,7 @@ impl Sink for Store<'_> {
                 *out += below;
             }
         }
+        [0; LANES]
     }
 }
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{
     kernel::{Given, Membranes, TILE},
     layout::{Geometry, LANES},
-    sink::{Currents, Place, Sink, share},
+    sink::{Currents, Doubt, Doubts, Place, Sink, share},
 };
 
 /// A kernel that works out several tiles at once, a span.
@@ -49,18 +49,22 @@ pub(super) trait Engine: Sync {
     /// The currents of tile `tile` from the sums of its span.
     fn currents(&self, hold: &Self::Hold, tile: usize, sums: &Self::Sums, currents: &mut Membranes);
 
+    /// Asks for the exact weights of output `n`.
+    fn fetch(&self, n: usize);
+
     /// The exact current of output `n` for row `lane`, step by step.
     fn exact(&self, panels: &Self::Panels, n: usize, lane: usize) -> Vec<f64>;
 }
 
-/// What a thread works with: the block that it last worked on, how active that is, and sums and
-/// currents, `[T]`.
+/// What a thread works with: the block that it last worked on, how active that is, sums and currents,
+/// `[T]`, and who is in doubt.
 struct Scratch<E: Engine> {
     block: usize,
     panels: E::Panels,
     activity: Vec<f32>,
     sums: Vec<E::Sums>,
     currents: Vec<Membranes>,
+    doubts: Doubts,
 }
 
 /// Hands the currents of all tiles to `sink`. `out` is `[blocks][tiles][T]` pieces of `Sink::LEN`.
@@ -75,6 +79,7 @@ pub(super) fn run<E: Engine, S: Sink>(engine: &E, to: &Geometry, sink: &S, out: 
             activity: vec![0.0; steps],
             sums: vec![engine.blank(); steps],
             currents: vec![[[0.0; LANES]; TILE]; steps],
+            doubts: Doubts::default(),
         })
     };
     let scratches: Vec<_> = (0..rayon::current_num_threads()).map(|_| scratch()).collect();
@@ -85,7 +90,7 @@ pub(super) fn run<E: Engine, S: Sink>(engine: &E, to: &Geometry, sink: &S, out: 
     parts.for_each(|(block, first, out)| {
         let own = &scratches[rayon::current_thread_index().unwrap_or(0)];
         let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
-        let Scratch { block: packed, panels, activity, sums, currents } = &mut *own;
+        let Scratch { block: packed, panels, activity, sums, currents, doubts } = &mut *own;
         let hold = engine.hold();
         if *packed != block {
             engine.pack(&hold, block, panels, sink.certifies().then_some(activity));
@@ -99,11 +104,17 @@ pub(super) fn run<E: Engine, S: Sink>(engine: &E, to: &Geometry, sink: &S, out: 
                 for (sums, currents) in sums.iter().zip(&mut *currents) {
                     engine.currents(&hold, tile, sums, currents);
                 }
-                let exact = |lane: usize, n: usize| engine.exact(panels, tile * TILE + n, lane);
-                let currents =
-                    Currents { values: Given::Currents(currents), activity, exact: &exact };
-                sink.take(Place { block, tile }, currents, out);
+                let (place, values) = (Place { block, tile }, Given::Currents(currents));
+                doubts.note(place, &sink.take(place, Currents { values, activity }, out));
             }
         }
+        doubts.settle(
+            |output| engine.fetch(output),
+            |Doubt { lane, output, .. }| {
+                let currents = engine.exact(panels, output, lane);
+                let start = (output / TILE - first) * piece;
+                sink.settle([lane, output % TILE], &currents, &mut out[start..start + piece]);
+            },
+        );
     });
 }

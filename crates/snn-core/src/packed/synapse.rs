@@ -250,6 +250,15 @@ impl Exact {
         }
     }
 
+    /// Asks for the weights of output `n`.
+    pub(super) fn fetch(&self, n: usize) {
+        let row = n * self.width..(n + 1) * self.width;
+        match &self.weights {
+            Rows::Single(weights) => kernel::prefetch(&weights[row]),
+            Rows::Double(weights) => kernel::prefetch(&weights[row]),
+        }
+    }
+
     /// The currents of output `n` for row `lane` of panels `[T][len]` worth 1, 2, 4... times
     /// `unit`, step by step.
     pub(super) fn of_panels<E: Factor>(

@@ -9,7 +9,7 @@ use super::{
     kernel::{self, Column, Given, Sums, TILE, Table, Weight},
     layout::{GROUP, Geometry, LANES},
     panel::{Entry, Packer},
-    sink::{Currents, Place, Sink, share},
+    sink::{Currents, Doubt, Doubts, Place, Sink, share},
     synapse::PackedSynapse,
     weights::Product,
 };
@@ -124,12 +124,13 @@ struct Seen<E> {
 }
 
 /// What a thread works with: the blocks that it last worked on, the first of them, tables of a chunk,
-/// and sums of a tile, `[blocks][T]`.
+/// sums of a tile, `[blocks][T]`, and who is in doubt.
 struct Scratch<E> {
     first: usize,
     blocks: Vec<Seen<E>>,
     tables: Vec<Table>,
     sums: Vec<Sums>,
+    doubts: Doubts,
 }
 
 /// Bytes of panels that stay in the second-level cache.
@@ -161,7 +162,8 @@ pub(super) fn tiles<E: Factor, S: Sink>(
         let seen = || Seen { panels: vec![Vec::new(); packers.len()], activity: vec![0.0; steps] };
         let blocks = (0..together).map(|_| seen()).collect();
         let sums = vec![[[0; LANES]; TILE]; together * steps];
-        Mutex::new(Scratch { first: usize::MAX, blocks, tables: Vec::new(), sums })
+        let (tables, doubts) = (Vec::new(), Doubts::default());
+        Mutex::new(Scratch { first: usize::MAX, blocks, tables, sums, doubts })
     };
     let scratches: Vec<_> = (0..rayon::current_num_threads()).map(|_| scratch()).collect();
     let pack = |block: usize, Seen { panels, activity }: &mut Seen<E>| {
@@ -175,17 +177,15 @@ pub(super) fn tiles<E: Factor, S: Sink>(
             E::arrange(isa, panels);
         }
     };
-    parts(out, [together, tiles, share], piece).into_par_iter().for_each(|part| {
+    parts(out, [together, tiles, share], piece).into_par_iter().for_each(|mut part| {
         let own = &scratches[rayon::current_thread_index().unwrap_or(0)];
         let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
-        let Scratch { first, blocks, tables, sums } = &mut *own;
+        let Scratch { first, blocks, tables, sums, doubts } = &mut *own;
         let blocks = &mut blocks[..part.out.len()];
         if *first != part.block {
             (part.block..).zip(&mut *blocks).for_each(|(block, seen)| pack(block, seen));
             *first = part.block;
         }
-        let mut outs: Vec<_> =
-            part.out.into_iter().map(|out| out.chunks_exact_mut(piece)).collect();
         for tile in part.tile..(part.tile + share).min(tiles) {
             let offset = product.start(tile, packers.len());
             for start in (0..len).step_by(product.chunk() * LANES) {
@@ -204,18 +204,25 @@ pub(super) fn tiles<E: Factor, S: Sink>(
                 }
             }
             let worth = product.worth(tile);
-            let blocks = blocks.iter().zip(sums.chunks_exact(steps)).zip(&mut outs);
-            for (block, ((Seen { panels, activity }, sums), outs)) in (part.block..).zip(blocks) {
-                let exact = |lane: usize, n: usize| {
-                    let panels: Vec<&[E]> = panels.iter().map(Vec::as_slice).collect();
-                    synapse.exact().of_panels(isa, tile * TILE + n, lane, unit, (&panels, len))
-                };
+            for (i, (seen, sums)) in blocks.iter().zip(sums.chunks_exact(steps)).enumerate() {
+                let place = Place { block: part.block + i, tile };
                 let currents =
-                    Currents { values: Given::Sums(sums, &worth), activity, exact: &exact };
-                let Some(out) = outs.next() else { unreachable!("a piece for every tile") };
-                sink.take(Place { block, tile }, currents, out);
+                    Currents { values: Given::Sums(sums, &worth), activity: &seen.activity };
+                doubts.note(place, &sink.take(place, currents, part.piece(place, piece)));
             }
         }
+        let exact = synapse.exact();
+        let of_block = blocks.iter().map(|seen| seen.panels.iter().map(Vec::as_slice).collect());
+        let panels: Vec<Vec<&[E]>> = of_block.collect();
+        doubts.settle(
+            |output| exact.fetch(output),
+            |Doubt { block, lane, output }| {
+                let panels = (&panels[block - part.block][..], len);
+                let currents = exact.of_panels(isa, output, lane, unit, panels);
+                let place = Place { block, tile: output / TILE };
+                sink.settle([lane, output % TILE], &currents, part.piece(place, piece));
+            },
+        );
     });
 }
 
@@ -225,6 +232,14 @@ struct Part<'a, O> {
     tile: usize,
     /// Block by block.
     out: Vec<&'a mut [O]>,
+}
+
+impl<O> Part<'_, O> {
+    /// The piece of a tile, where each has `len`.
+    fn piece(&mut self, Place { block, tile }: Place, len: usize) -> &mut [O] {
+        let start = (tile - self.tile) * len;
+        &mut self.out[block - self.block][start..start + len]
+    }
 }
 
 /// Parts of `out`, `[blocks][tiles]` pieces: of `together` blocks and `share` tiles each.

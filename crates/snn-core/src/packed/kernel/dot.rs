@@ -92,28 +92,23 @@ fn plain<E: Entry, W: Weight>(column: Column<'_, E>, weights: &[W]) -> f64 {
     let (weights, _) = weights.as_chunks::<GROUP>();
     let stride = column.stride * LANES;
     let entries = &column.entries[..weights.len().saturating_sub(1) * stride + 1];
-    let mut parts = [0.0; PARTS];
-    for (q, weights) in weights.chunks(PARTS / GROUP).enumerate() {
-        let mut seen = [[0; GROUP]; PARTS / GROUP];
-        for (j, seen) in seen.iter_mut().enumerate().take(weights.len()) {
-            *seen = entries[(PARTS / GROUP * q + j) * stride].channels();
+    let mut parts = [[0.0; GROUP]; PARTS / GROUP];
+    let mut at = 0;
+    for weights in weights.chunks(PARTS / GROUP) {
+        for (part, weights) in parts.iter_mut().zip(weights) {
+            add(part, entries[at].channels(), weights);
+            at += stride;
         }
-        add(&mut parts, &seen, weights);
     }
-    parts.iter().sum()
+    parts.as_flattened().iter().sum()
 }
 
-/// Adds the products of up to [`PARTS`] channels.
+/// Adds the products of a group.
 #[inline(always)]
-fn add<W: Weight>(
-    parts: &mut [f64; PARTS],
-    seen: &[[u8; GROUP]; PARTS / GROUP],
-    weights: &[[W; GROUP]],
-) {
-    let products = seen.as_flattened().iter().zip(weights.as_flattened());
-    for (part, (&x, &w)) in parts.iter_mut().zip(products) {
-        let w: f64 = w.into();
-        *part += f64::from(x) * w;
+fn add<W: Weight>(part: &mut [f64; GROUP], seen: [u8; GROUP], weights: &[W; GROUP]) {
+    for i in 0..GROUP {
+        let w: f64 = weights[i].into();
+        part[i] += f64::from(seen[i]) * w;
     }
 }
 
@@ -136,6 +131,44 @@ mod x86 {
 
     /// Steps that share a pass over the weights.
     pub(super) const STEPS: usize = 4;
+
+    /// Quads of as many channels as there are partial sums.
+    const QUADS: usize = PARTS / (QUAD * GROUP);
+
+    /// Adds those of `wide` that the spikes of a row select, in `N` quads from `starts` on.
+    ///
+    /// # Safety
+    /// The CPU has AVX-512 F and VL; the panels hold the four bytes of a row in each of the quads.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    // SAFETY: callers keep what is said under `# Safety`.
+    unsafe fn add_quads<const N: usize>(
+        panels: &[&[u8]],
+        starts: [usize; STEPS],
+        mut wide: [__m512d; PARTS / 8],
+        bits: [__m256i; 2],
+        sums: &mut [[__m512d; PARTS / 8]; STEPS],
+    ) {
+        for (bit, panel) in panels.iter().enumerate() {
+            if bit > 0 {
+                wide = wide.map(|wide| _mm512_add_pd(wide, wide));
+            }
+            for (sums, start) in sums.iter_mut().zip(starts) {
+                for quad in 0..N {
+                    let at = start + quad * LANES * QUAD;
+                    // SAFETY: the four bytes of a row, see above.
+                    let row = unsafe { panel.as_ptr().add(at).cast::<i32>().read_unaligned() };
+                    let row = _mm256_set1_epi32(row);
+                    for (half, bits) in bits.into_iter().enumerate() {
+                        let place = 2 * quad + half;
+                        let spikes = _mm256_test_epi32_mask(row, bits);
+                        sums[place] =
+                            _mm512_mask_add_pd(sums[place], spikes, sums[place], wide[place]);
+                    }
+                }
+            }
+        }
+    }
 
     /// The nibbles of a row lie together: two of them are a mask of eight channels. Panels of the
     /// steps start at `starts`.
@@ -166,7 +199,8 @@ mod x86 {
             ),
         ];
         let mut sums = [[_mm512_setzero_pd(); PARTS / 8]; STEPS];
-        for (i, weights) in weights.chunks(PARTS).enumerate() {
+        let mut starts = starts.map(|start| start + lane * QUAD);
+        for weights in weights.chunks(PARTS) {
             let mut numbers = [0.0f64; PARTS];
             for (number, &w) in numbers.iter_mut().zip(weights) {
                 *number = w.into();
@@ -176,29 +210,14 @@ mod x86 {
                 // SAFETY: eight numbers.
                 *wide = unsafe { _mm512_loadu_pd(numbers[8 * j..].as_ptr()) };
             }
-            let quads = weights.len().div_ceil(QUAD * GROUP);
-            for (bit, panel) in panels.iter().enumerate() {
-                if bit > 0 {
-                    for wide in &mut wide {
-                        *wide = _mm512_add_pd(*wide, *wide);
-                    }
-                }
-                for (sums, start) in sums.iter_mut().zip(starts) {
-                    for quad in 0..quads {
-                        let at =
-                            start + ((i * PARTS / (QUAD * GROUP) + quad) * LANES + lane) * QUAD;
-                        // SAFETY: the four bytes of row `lane` in a quad of the panel.
-                        let row = unsafe { panel.as_ptr().add(at).cast::<i32>().read_unaligned() };
-                        let row = _mm256_set1_epi32(row);
-                        for (half, bits) in bits.into_iter().enumerate() {
-                            let place = 2 * quad + half;
-                            let spikes = _mm256_test_epi32_mask(row, bits);
-                            let sum = sums[place];
-                            sums[place] = _mm512_mask_add_pd(sum, spikes, sum, wide[place]);
-                        }
-                    }
+            // SAFETY: what is read of the panels are rows of quads that have weights.
+            unsafe {
+                match weights.len().div_ceil(QUAD * GROUP) {
+                    1 => add_quads::<1>(panels, starts, wide, bits, &mut sums),
+                    _ => add_quads::<QUADS>(panels, starts, wide, bits, &mut sums),
                 }
             }
+            starts = starts.map(|start| start + QUADS * LANES * QUAD);
         }
         let mut all = [0.0; STEPS];
         for (all, sums) in all.iter_mut().zip(sums) {
