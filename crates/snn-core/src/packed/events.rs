@@ -52,11 +52,15 @@ impl Engine for ByEvents<'_> {
         match &self.packers {
             Packers::Spikes(packer) => {
                 packer.pack(block, nibbles);
-                nibbles.chunks_exact(packer.len()).for_each(|panel| events.of_spikes(panel));
+                nibbles
+                    .chunks_exact(packer.len())
+                    .for_each(|panel| events.of_spikes(self.isa, panel));
             }
             Packers::Counts(packer) => {
                 packer.pack(block, bytes);
-                bytes.chunks_exact(packer.len()).for_each(|panel| events.of_counts(panel));
+                bytes
+                    .chunks_exact(packer.len())
+                    .for_each(|panel| events.of_counts(self.isa, panel));
             }
         }
         if let Some(activity) = activity {

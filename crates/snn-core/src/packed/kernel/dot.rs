@@ -93,12 +93,14 @@ fn plain<E: Entry, W: Weight>(column: Column<'_, E>, weights: &[W]) -> f64 {
     let stride = column.stride * LANES;
     let entries = &column.entries[..weights.len().saturating_sub(1) * stride + 1];
     let mut parts = [[0.0; GROUP]; PARTS / GROUP];
-    let mut at = 0;
-    for weights in weights.chunks(PARTS / GROUP) {
-        for (part, weights) in parts.iter_mut().zip(weights) {
-            add(part, entries[at].channels(), weights);
-            at += stride;
+    let (whole, rest) = weights.as_chunks::<{ PARTS / GROUP }>();
+    for (i, weights) in whole.iter().enumerate() {
+        for (j, (part, weights)) in parts.iter_mut().zip(weights).enumerate() {
+            add(part, entries[(i * PARTS / GROUP + j) * stride].channels(), weights);
         }
+    }
+    for (j, (part, weights)) in parts.iter_mut().zip(rest).enumerate() {
+        add(part, entries[(whole.len() * PARTS / GROUP + j) * stride].channels(), weights);
     }
     parts.as_flattened().iter().sum()
 }

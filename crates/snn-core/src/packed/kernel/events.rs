@@ -59,64 +59,94 @@ impl Summand for i16 {
 /// of 32 bits.
 const PART: usize = 8;
 
+/// Who spikes in the rows of a chunk: bit `i` of word `w` of a row is input `64 w + i`.
+type Words = [[u64; LANES]; CHUNK / WORD];
+
+/// Places that are written together, whether there are so many or not.
+const AT_ONCE: usize = 8;
+
 /// Who spikes in each row of panels, chunk by chunk of their groups.
 #[derive(Default)]
 pub(in crate::packed) struct Events {
-    /// Places in a row of input; one that counts `c` appears `c` times.
+    /// Places in a row of input, and room for more; one that counts `c` appears `c` times.
     places: Vec<u32>,
     /// Where they end, `[panels][chunks][64]`.
     ends: Vec<[usize; LANES]>,
     /// Chunks of a panel.
     chunks: usize,
+    /// Words of the chunk that is read: of inputs of at least 1, 2, ... spikes.
+    words: Vec<Words>,
 }
 
 impl Events {
     pub(in crate::packed) fn clear(&mut self) {
-        self.places.clear();
         self.ends.clear();
     }
 
     /// Appends a panel of nibbles, `[groups][64]`, groups in whole words.
-    pub(in crate::packed) fn of_spikes(&mut self, panel: &[u8]) {
+    pub(in crate::packed) fn of_spikes(&mut self, isa: Isa, panel: &[u8]) {
+        self.append(isa, panel, |nibble, least| if least == 1 { nibble & 15 } else { 0 });
+    }
+
+    /// Appends a panel of counts, `[groups][64][4]`, each below 128.
+    pub(in crate::packed) fn of_counts(&mut self, isa: Isa, panel: &[[u8; GROUP]]) {
+        self.append(isa, panel, at_least);
+    }
+
+    /// Appends a panel whose entries give a nibble of the channels of at least so many spikes.
+    #[allow(unsafe_code)]
+    fn append<E: Copy>(&mut self, isa: Isa, panel: &[E], nibble: impl Fn(E, u8) -> u8 + Copy) {
         self.chunks = panel.len().div_ceil(CHUNK * LANES);
-        for (first, panel) in (0..).step_by(CHUNK * GROUP).zip(panel.chunks(CHUNK * LANES)) {
-            let mut words = [[0u64; LANES]; CHUNK / WORD];
-            for (words, groups) in words.iter_mut().zip(panel.chunks_exact(WORD * LANES)) {
-                for (i, nibbles) in groups.chunks_exact(LANES).enumerate() {
-                    for (word, &nibble) in words.iter_mut().zip(nibbles) {
-                        *word |= u64::from(nibble & 15) << (GROUP * i);
-                    }
-                }
+        for (first, chunk) in (0..).step_by(CHUNK * GROUP).zip(panel.chunks(CHUNK * LANES)) {
+            match isa.level() {
+                Level::Portable => self.chunk(first, chunk, nibble),
+                // SAFETY: only `Isa::all` makes these values, after detecting AVX2 and POPCNT.
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2 | Level::Avx512 => unsafe { chunk_avx2(self, first, chunk, nibble) },
             }
-            self.ends.push(std::array::from_fn(|lane| {
-                for (first, words) in (first..).step_by(WORD * GROUP).zip(&words) {
-                    let mut rest = words[lane];
-                    while rest != 0 {
-                        self.places.push(first + rest.trailing_zeros());
-                        rest &= rest - 1;
-                    }
-                }
-                self.places.len()
-            }));
         }
     }
 
-    /// Appends a panel of counts, `[groups][64][4]`.
-    pub(in crate::packed) fn of_counts(&mut self, panel: &[[u8; GROUP]]) {
-        self.chunks = panel.len().div_ceil(CHUNK * LANES);
-        for (first, panel) in (0..).step_by(CHUNK * GROUP).zip(panel.chunks(CHUNK * LANES)) {
-            self.ends.push(std::array::from_fn(|lane| {
-                let entries = panel.iter().skip(lane).step_by(LANES);
-                for (first, &counts) in (first..).step_by(GROUP).zip(entries) {
-                    if counts != [0; GROUP] {
-                        for (place, count) in (first..).zip(counts) {
-                            (0..count).for_each(|_| self.places.push(place));
-                        }
+    #[inline(always)]
+    fn chunk<E: Copy>(&mut self, first: u32, chunk: &[E], nibble: impl Fn(E, u8) -> u8) {
+        self.words.clear();
+        for least in 1..=u8::MAX {
+            let mut words: Words = [[0; LANES]; CHUNK / WORD];
+            for (words, groups) in words.iter_mut().zip(chunk.chunks(WORD * LANES)) {
+                for (i, entries) in groups.chunks_exact(LANES).enumerate() {
+                    for (word, &entry) in words.iter_mut().zip(entries) {
+                        *word |= u64::from(nibble(entry, least)) << (GROUP * i);
                     }
                 }
-                self.places.len()
-            }));
+            }
+            if words.as_flattened().iter().all(|&word| word == 0) {
+                break;
+            }
+            self.words.push(words);
         }
+        let mut end = self.ends.last().map_or(0, |ends| ends[LANES - 1]);
+        let mut ends = [0; LANES];
+        for (lane, place) in ends.iter_mut().enumerate() {
+            let most = self.words.len() * CHUNK * GROUP + AT_ONCE;
+            if self.places.len() < end + most {
+                self.places.resize(2 * (end + most), 0);
+            }
+            for words in &self.words {
+                for (first, words) in (first..).step_by(WORD * GROUP).zip(words) {
+                    let (mut rest, mut at) = (words[lane], end);
+                    end += rest.count_ones() as usize;
+                    while at < end {
+                        for place in &mut self.places[at..at + AT_ONCE] {
+                            *place = first + rest.trailing_zeros();
+                            rest &= rest.wrapping_sub(1);
+                        }
+                        at += AT_ONCE;
+                    }
+                }
+            }
+            *place = end;
+        }
+        self.ends.push(ends);
     }
 
     /// The events of panel `t`, chunk by chunk and row by row.
@@ -135,6 +165,23 @@ impl Events {
         self.rows(t).for_each(|(lane, events)| sums[lane] += events.len());
         sums.into_iter().max().unwrap_or(0)
     }
+}
+
+/// The same, compiled for more lanes.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,popcnt")]
+fn chunk_avx2<E: Copy>(events: &mut Events, first: u32, chunk: &[E], nibble: impl Fn(E, u8) -> u8) {
+    events.chunk(first, chunk, nibble);
+}
+
+/// Bit `i` says whether the `i`-th of four counts below 128 is at least `least`.
+#[inline(always)]
+fn at_least(counts: [u8; GROUP], least: u8) -> u8 {
+    const BYTES: u32 = 0x0101_0101;
+    let above = (u32::from_le_bytes(counts) | 128 * BYTES) - u32::from(least.min(128)) * BYTES;
+    let bits = above >> 7 & BYTES;
+    // Brings the lowest bits of the four bytes side by side.
+    (bits.wrapping_mul(1 | 1 << 7 | 1 << 14 | 1 << 21) >> 21 & 15) as u8
 }
 
 /// Sets `sums[row][n]` to the sum over the events of that row of panel `t` of `weights[event][n]`.
@@ -229,28 +276,31 @@ mod tests {
                 let entries = words * WORD * LANES;
                 (
                     vec(0u8..16, entries),
-                    vec(any::<[bool; GROUP]>(), entries),
+                    vec(prop_oneof![3 => Just([0; GROUP]), 1 => any::<[u8; GROUP]>()], entries),
                     vec(any::<[i8; SPAN]>(), words * WORD * GROUP),
                 )
             }),
-            most in 1u8..20,
+            most in prop::sample::select(vec![1u8, 3, 16, 127]),
         ) {
             let narrow: Vec<_> =
                 weights.iter().map(|row| Aligned(row.map(i16::from))).collect();
             let wide: Vec<_> =
                 weights.iter().map(|row| Aligned(row.map(|w| i32::from(w) << 16))).collect();
-            let mut events = Events::default();
-            events.of_spikes(&spikes);
-            events.of_spikes(&spikes);
             let panel: Vec<_> = spikes.iter().map(|&nibble| SPREAD[usize::from(nibble)]).collect();
-            check(&panel, &events, &narrow);
-            check(&panel, &events, &wide);
-            let counts: Vec<_> = counts.iter().map(|c| c.map(|c| u8::from(c) * most)).collect();
-            events.clear();
-            events.of_counts(&counts);
-            events.of_counts(&counts);
-            check(&counts, &events, &narrow);
-            check(&counts, &events, &wide);
+            let counts: Vec<_> = counts.iter().map(|c| c.map(|c| c & most)).collect();
+            let mut events = Events::default();
+            for isa in Isa::all() {
+                events.clear();
+                events.of_spikes(isa, &spikes);
+                events.of_spikes(isa, &spikes);
+                check(&panel, &events, &narrow);
+                check(&panel, &events, &wide);
+                events.clear();
+                events.of_counts(isa, &counts);
+                events.of_counts(isa, &counts);
+                check(&counts, &events, &narrow);
+                check(&counts, &events, &wide);
+            }
         }
     }
 }
