@@ -82,7 +82,7 @@ impl<'a> Plan<'a> {
             Way::Lookup { bits } => match input.entries() {
                 Entries::Spikes { geometry, nibbles } => {
                     let packer = Packer::new(synapse.map(), nibbles, geometry);
-                    tiles(isa, synapse, &[packer], product, to, sink, out);
+                    tiles(isa, synapse, (&[packer], input.max()), product, to, sink, out);
                 }
                 Entries::Counts { geometry, bytes } => {
                     let plane = |bit| {
@@ -94,7 +94,7 @@ impl<'a> Plan<'a> {
                     let planes: Vec<_> = (0..bits).map(plane).collect();
                     let pack = |nibbles| Packer::new(synapse.map(), nibbles, geometry);
                     let packers: Vec<_> = planes.iter().map(|plane| pack(plane)).collect();
-                    tiles(isa, synapse, &packers, product, to, sink, out);
+                    tiles(isa, synapse, (&packers, 1), product, to, sink, out);
                 }
             },
             Way::Integer => {
@@ -102,7 +102,7 @@ impl<'a> Plan<'a> {
                     unreachable!("spikes are looked up")
                 };
                 let packer = Packer::new(synapse.map(), bytes, geometry);
-                tiles(isa, synapse, &[packer], product, to, sink, out);
+                tiles(isa, synapse, (&[packer], input.max()), product, to, sink, out);
             }
         }
     }

@@ -67,10 +67,11 @@ impl Doubts {
         if *doubt == [0; LANES] {
             return;
         }
-        let rows = doubt.iter().enumerate();
-        self.0.extend(rows.flat_map(|(lane, &doubt)| {
-            channels(doubt).map(move |n| Doubt { block, lane, output: tile * TILE + n })
-        }));
+        for (lane, &doubt) in doubt.iter().enumerate().filter(|(_, doubt)| **doubt != 0) {
+            for n in channels(doubt) {
+                self.0.push(Doubt { block, lane, output: tile * TILE + n });
+            }
+        }
     }
 
     /// Hands out all of them, those whose rows lie in the same lines of the cache one after the other;

@@ -30,16 +30,25 @@ pub(super) trait Factor: Entry {
         lane: usize,
         weights: &[W],
     ) -> Vec<f64>;
-    /// Adds products with the groups of `panel`, which are worth `2^bit`, to the sums or to `start`,
-    /// for the groups of a tile at `place`, whose tables are given.
+    /// Adds products with `seen` to the sums or to `start`, for the groups of a tile at `place`, whose
+    /// tables are given.
     fn add(
         product: &Product,
         isa: Isa,
         place: ([usize; 2], &[Table]),
-        panel: (&[Self], u32),
+        seen: Groups<'_, Self>,
         start: Option<[i32; TILE]>,
         sums: &mut Sums,
     );
+}
+
+/// Some groups of a panel.
+pub(super) struct Groups<'a, E> {
+    entries: &'a [E],
+    /// Entries are worth `2^bit`.
+    bit: u32,
+    /// None is greater.
+    max: u32,
 }
 
 impl Factor for u8 {
@@ -73,11 +82,11 @@ impl Factor for u8 {
         product: &Product,
         isa: Isa,
         (_, tables): ([usize; 2], &[Table]),
-        panel: (&[u8], u32),
+        Groups { entries, bit, .. }: Groups<'_, u8>,
         start: Option<[i32; TILE]>,
         sums: &mut Sums,
     ) {
-        product.look_up(isa, tables, panel, start, sums);
+        product.look_up(isa, tables, (entries, bit), start, sums);
     }
 }
 
@@ -109,11 +118,11 @@ impl Factor for [u8; GROUP] {
         product: &Product,
         isa: Isa,
         ([tile, group], _): ([usize; 2], &[Table]),
-        (panel, _): (&[Self], u32),
+        Groups { entries, max, .. }: Groups<'_, Self>,
         start: Option<[i32; TILE]>,
         sums: &mut Sums,
     ) {
-        product.multiply(isa, tile, group, panel, start, sums);
+        product.multiply(isa, [tile, group], (entries, max), start, sums);
     }
 }
 
@@ -143,12 +152,12 @@ fn together<E>(to: &Geometry, bits: usize, len: usize) -> usize {
     (to.blocks() / threads).min(NEAR / size.max(1)).clamp(1, 4)
 }
 
-/// Runs `sink` over all tiles; input is the sum of what `packers` give, worth 1,
-/// 2, 4...
+/// Runs `sink` over all tiles; input is the sum of what `packers` give, none of it above `max`, worth
+/// 1, 2, 4...
 pub(super) fn tiles<E: Factor, S: Sink>(
     isa: Isa,
     synapse: &PackedSynapse,
-    packers: &[Packer<'_, E>],
+    (packers, max): (&[Packer<'_, E>], u32),
     product: &Product,
     to: &Geometry,
     sink: &S,
@@ -195,10 +204,11 @@ pub(super) fn tiles<E: Factor, S: Sink>(
                 for (seen, sums) in blocks.iter().zip(sums.chunks_exact_mut(steps)) {
                     for (t, sums) in sums.iter_mut().enumerate() {
                         for (bit, panels) in (0..).zip(&seen.panels) {
-                            let panel = &panels[t * len + start..t * len + end];
+                            let entries = &panels[t * len + start..t * len + end];
+                            let groups = Groups { entries, bit, max };
                             let fresh = (group == 0 && bit == 0).then_some(offset);
                             let place = ([tile, group], &tables[..]);
-                            E::add(product, isa, place, (panel, bit), fresh, sums);
+                            E::add(product, isa, place, groups, fresh, sums);
                         }
                     }
                 }

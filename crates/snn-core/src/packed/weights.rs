@@ -41,7 +41,7 @@ enum Form {
     /// `[tiles][quads]`, see [`tabulate`](kernel::tabulate): one of the two may be empty.
     Lookup { words: Vec<Words>, bytes: Vec<Bytes> },
     /// `[tiles][groups][TILE][digits]` groups of weights.
-    Integer { weights: Vec<[i8; GROUP]>, max: u32 },
+    Integer(Vec<[i8; GROUP]>),
     /// `[spans][chunks of DEPTH groups][channels or digits]`.
     Blocks(Vec<Block>),
     /// `[spans of SPAN channels][inputs]`, of one byte.
@@ -111,7 +111,7 @@ impl Product {
                 weights[k % GROUP] = digit;
             }
         });
-        product.form = Form::Integer { weights: form, max };
+        product.form = Form::Integer(form);
         product
     }
 
@@ -323,27 +323,25 @@ impl Product {
         }
     }
 
-    /// Adds to the sums of a tile, or to `start`, the products with counts, for the groups of a panel
-    /// from `group` on.
+    /// Adds to the sums of a tile, or to `start`, the products with counts up to `max`, for the groups
+    /// of a panel from `group` on.
     pub(super) fn multiply(
         &self,
         isa: Isa,
-        tile: usize,
-        group: usize,
-        panel: &[[u8; GROUP]],
+        [tile, group]: [usize; 2],
+        (panel, max): (&[[u8; GROUP]], u32),
         start: Option<[i32; TILE]>,
         sums: &mut Sums,
     ) {
-        let Form::Integer { weights, max } = &self.form else {
-            unreachable!("counts are multiplied")
-        };
+        let Form::Integer(weights) = &self.form else { unreachable!("counts are multiplied") };
+        let max = max.min(255) as u8;
         let of_group = TILE * self.digits;
         let first = (tile * self.groups + group) * of_group;
         let weights = &weights[first..first + panel.len() / LANES * of_group];
         match self.digits {
-            1 => kernel::dense::<1>(isa, panel, *max as u8, weights, start, sums),
-            2 => kernel::dense::<2>(isa, panel, *max as u8, weights, start, sums),
-            _ => kernel::dense::<3>(isa, panel, *max as u8, weights, start, sums),
+            1 => kernel::dense::<1>(isa, panel, max, weights, start, sums),
+            2 => kernel::dense::<2>(isa, panel, max, weights, start, sums),
+            _ => kernel::dense::<3>(isa, panel, max, weights, start, sums),
         }
     }
 

@@ -178,7 +178,7 @@ fn chunk_avx2<E: Copy>(events: &mut Events, first: u32, chunk: &[E], nibble: imp
 #[inline(always)]
 fn at_least(counts: [u8; GROUP], least: u8) -> u8 {
     const BYTES: u32 = 0x0101_0101;
-    let above = (u32::from_le_bytes(counts) | 128 * BYTES) - u32::from(least.min(128)) * BYTES;
+    let above = (u32::from_le_bytes(counts) | (128 * BYTES)) - u32::from(least.min(128)) * BYTES;
     let bits = above >> 7 & BYTES;
     // Brings the lowest bits of the four bytes side by side.
     (bits.wrapping_mul(1 | 1 << 7 | 1 << 14 | 1 << 21) >> 21 & 15) as u8
