@@ -96,7 +96,9 @@ impl<'a> Fire<'a> {
         let step = |t: usize| {
             let activity = activity.get(t).copied().unwrap_or(0.0);
             for n in 0..TILE {
-                let more = always[n] + each[n] * activity.min(most[n]);
+                // The obvious `min` minds what is no number, and does not vectorise.
+                let units = if activity < most[n] { activity } else { most[n] };
+                let more = always[n] + each[n] * units;
                 errors[n] = (self.keep * errors[n] + more) * UP;
             }
             errors

@@ -20,7 +20,7 @@ pub(super) trait Factor: Entry {
     fn arrange(isa: Isa, panel: &mut [Self]);
     /// The greatest number of units that a row of a panel adds: what the error
     /// of a current is proportional to.
-    fn activity(panel: &[Self]) -> f32;
+    fn activity(isa: Isa, panel: &[Self]) -> f32;
     /// Sums of the products of row `lane` of arranged panels, `[T][len]`, worth 1, 2, 4...,
     /// with `weights`, step by step.
     fn dot<W: Weight>(
@@ -55,19 +55,8 @@ impl Factor for u8 {
     fn arrange(isa: Isa, panel: &mut [u8]) {
         kernel::arrange(isa, panel);
     }
-    /// Spikes.
-    fn activity(panel: &[u8]) -> f32 {
-        let mut sums = [0u32; LANES];
-        for groups in panel.chunks(LANES * (usize::from(u8::MAX) / GROUP)) {
-            let mut spikes = [0u8; LANES];
-            for nibbles in groups.chunks_exact(LANES) {
-                for (spikes, &nibble) in spikes.iter_mut().zip(nibbles) {
-                    *spikes += nibble - (nibble >> 1) - (nibble >> 2) - (nibble >> 3);
-                }
-            }
-            sums.iter_mut().zip(spikes).for_each(|(sum, spikes)| *sum += u32::from(spikes));
-        }
-        sums.into_iter().max().unwrap_or(0) as f32
+    fn activity(isa: Isa, panel: &[u8]) -> f32 {
+        kernel::most_spikes(isa, panel) as f32
     }
     fn dot<W: Weight>(
         isa: Isa,
@@ -92,15 +81,8 @@ impl Factor for u8 {
 
 impl Factor for [u8; GROUP] {
     fn arrange(_: Isa, _: &mut [Self]) {}
-    /// The sum of all counts.
-    fn activity(panel: &[Self]) -> f32 {
-        let mut sums = [0u32; LANES];
-        for counts in panel.chunks_exact(LANES) {
-            for (sum, counts) in sums.iter_mut().zip(counts) {
-                *sum += counts.iter().copied().map(u32::from).sum::<u32>();
-            }
-        }
-        sums.into_iter().max().unwrap_or(0) as f32
+    fn activity(isa: Isa, panel: &[Self]) -> f32 {
+        kernel::most_units(isa, panel) as f32
     }
     fn dot<W: Weight>(
         isa: Isa,
@@ -181,7 +163,7 @@ pub(super) fn tiles<E: Factor, S: Sink>(
             packer.pack(block, panels);
             let asked = if sink.certifies() { steps } else { 0 };
             for (activity, panel) in activity.iter_mut().zip(panels.chunks_exact(len)).take(asked) {
-                *activity += E::activity(panel) * (1 << bit) as f32;
+                *activity += E::activity(isa, panel) * (1 << bit) as f32;
             }
             E::arrange(isa, panels);
         }
@@ -197,8 +179,9 @@ pub(super) fn tiles<E: Factor, S: Sink>(
         }
         for tile in part.tile..(part.tile + share).min(tiles) {
             let offset = product.start(tile, packers.len());
-            for start in (0..len).step_by(product.chunk() * LANES) {
-                let end = (start + product.chunk() * LANES).min(len);
+            let chunk = product.chunk(isa) * LANES;
+            for start in (0..len).step_by(chunk) {
+                let end = (start + chunk).min(len);
                 let group = start / LANES;
                 product.tabulate(isa, tile, group, (end - start) / LANES, tables);
                 for (seen, sums) in blocks.iter().zip(sums.chunks_exact_mut(steps)) {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::{
-    isa::Isa,
+    isa::{Isa, Level},
     kernel::{
         self, Aligned, Block, Bytes, CHANNELS, Corners, DEPTH, Events, Matrices, Membranes, QUAD,
         SPAN, Sums, TILE, Table, WORTH, Words, Worth,
@@ -275,8 +275,14 @@ impl Product {
     }
 
     /// Groups of a chunk whose tables fit the first-level cache beside a panel.
-    pub(super) fn chunk(&self) -> usize {
-        if self.digits == 1 { 128 } else { 64 }
+    pub(super) fn chunk(&self, isa: Isa) -> usize {
+        match (isa.level(), self.digits) {
+            (_, 1) => 128,
+            // Sums are made of parts of 16 bits after each chunk.
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx2, 2) => 96,
+            _ => 64,
+        }
     }
 
     /// Scale and bias of a tile.

@@ -100,11 +100,6 @@ impl Matrices {
         assert_eq!(nibbles.len(), bytes.len());
         registers::spread(nibbles, bytes);
     }
-
-    /// The greatest sum of a row of a panel `[groups][64][4]`.
-    pub(in crate::packed) fn activity(&self, panel: &[[u8; GROUP]]) -> u32 {
-        registers::activity(panel)
-    }
 }
 
 impl Drop for Matrices {
@@ -153,15 +148,6 @@ fn plain_spread(nibbles: &[u8], bytes: &mut [[u8; GROUP]]) {
     for (&nibble, bytes) in nibbles.iter().zip(bytes) {
         *bytes = SPREAD[usize::from(nibble & 15)];
     }
-}
-
-#[cfg(any(test, not(target_arch = "x86_64")))]
-fn plain_activity(panel: &[[u8; GROUP]]) -> u32 {
-    let sum = |row: usize| {
-        let entries = panel.chunks_exact(LANES).flat_map(|entries| entries[row]);
-        entries.map(u32::from).sum::<u32>()
-    };
-    (0..LANES).map(sum).max().unwrap_or(0)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -423,25 +409,6 @@ mod registers {
             *bytes = SPREAD[usize::from(nibble & 15)];
         }
     }
-
-    pub(super) fn activity(panel: &[[u8; GROUP]]) -> u32 {
-        // SAFETY: AMX is only seen on top of AVX-512 with VNNI.
-        unsafe { activity_vnni(panel) }
-    }
-
-    #[target_feature(enable = "avx512f,avx512vnni")]
-    fn activity_vnni(panel: &[[u8; GROUP]]) -> u32 {
-        let ones = _mm512_set1_epi8(1);
-        let mut sums = [_mm512_setzero_si512(); LANES / ROWS];
-        for entries in panel.chunks_exact(LANES) {
-            for (sum, entries) in sums.iter_mut().zip(entries.as_chunks::<ROWS>().0) {
-                // SAFETY: sixteen times four bytes.
-                let entries = unsafe { _mm512_loadu_si512(entries.as_ptr().cast()) };
-                *sum = _mm512_dpbusd_epi32(*sum, entries, ones);
-            }
-        }
-        sums.into_iter().map(|sum| _mm512_reduce_max_epu32(sum)).max().unwrap_or(0)
-    }
 }
 
 /// Where there are none.
@@ -472,10 +439,6 @@ mod registers {
 
     pub(super) fn spread(nibbles: &[u8], bytes: &mut [[u8; GROUP]]) {
         plain_spread(nibbles, bytes);
-    }
-
-    pub(super) fn activity(panel: &[[u8; GROUP]]) -> u32 {
-        plain_activity(panel)
     }
 }
 
@@ -526,7 +489,7 @@ mod tests {
         }
 
         #[test]
-        fn spikes_are_spread_and_counted(nibbles in vec(0u8..16, 0..5 * LANES)) {
+        fn spikes_are_spread(nibbles in vec(0u8..16, 0..5 * LANES)) {
             let Some(matrices) = Isa::all().into_iter().find_map(Matrices::new) else {
                 return Ok(());
             };
@@ -534,7 +497,6 @@ mod tests {
             plain_spread(&nibbles, &mut expected);
             matrices.spread(&nibbles, &mut found);
             prop_assert_eq!(&found, &expected);
-            prop_assert_eq!(matrices.activity(&found), plain_activity(&found));
         }
     }
 

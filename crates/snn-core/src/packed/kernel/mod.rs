@@ -5,6 +5,7 @@
 //! arithmetic; whoever prepares tables and weights sees to it that the result
 //! fits.
 
+mod activity;
 mod counted;
 mod dense;
 mod dot;
@@ -21,6 +22,7 @@ mod rows;
 mod subsets;
 mod tabulate;
 
+pub(super) use activity::{most_spikes, most_units};
 pub(super) use counted::{Counted, fire_counted};
 pub(super) use dense::dense;
 pub(super) use dot::{Column, Weight, dot, dot_arranged};
