@@ -1,8 +1,8 @@
-//! The event-driven engine: every spike adds a row of weights.
+//! The event-driven engine: spikes add rows of weights.
 
 use super::{
     isa::Isa,
-    kernel::{self, Events, Membranes, SPAN, TILE},
+    kernel::{self, Event, Events, Membranes, SPAN, TILE},
     layout::{GROUP, LANES},
     source::Packers,
     spans::Engine,
@@ -15,6 +15,7 @@ pub(super) struct ByEvents<'a> {
     pub(super) synapse: &'a PackedSynapse,
     pub(super) packers: Packers<'a>,
     pub(super) product: &'a Product,
+    pub(super) event: Event,
 }
 
 /// Panels `[T]`; one of them is empty.
@@ -48,31 +49,32 @@ impl Engine for ByEvents<'_> {
         Panels { events, bytes, nibbles }: &mut Panels,
         activity: Option<&mut [f32]>,
     ) {
-        events.clear();
+        events.begin(self.event);
         match &self.packers {
             Packers::Spikes(packer) => {
                 packer.pack(block, nibbles);
-                nibbles
-                    .chunks_exact(packer.len())
-                    .for_each(|panel| events.of_spikes(self.isa, panel));
+                let panels = nibbles.chunks_exact(packer.len());
+                panels.clone().for_each(|panel| events.of_spikes(self.isa, panel));
+                if let Some(activity) = activity {
+                    for (activity, panel) in activity.iter_mut().zip(panels) {
+                        *activity = kernel::most_spikes(self.isa, panel) as f32;
+                    }
+                    kernel::arrange(self.isa, nibbles);
+                }
             }
             Packers::Counts(packer) => {
                 packer.pack(block, bytes);
-                bytes
-                    .chunks_exact(packer.len())
-                    .for_each(|panel| events.of_counts(self.isa, panel));
-            }
-        }
-        if let Some(activity) = activity {
-            kernel::arrange(self.isa, nibbles);
-            for (t, activity) in activity.iter_mut().enumerate() {
-                *activity = events.most(t) as f32;
+                let panels = bytes.chunks_exact(packer.len());
+                panels.clone().for_each(|panel| events.of_counts(self.isa, panel));
+                for (activity, panel) in activity.into_iter().flatten().zip(panels) {
+                    *activity = kernel::most_units(self.isa, panel) as f32;
+                }
             }
         }
     }
 
-    fn multiply(&self, (): &(), span: usize, panels: &Panels, t: usize, sums: &mut Self::Sums) {
-        self.product.by_events(self.isa, span, (&panels.events, t), sums);
+    fn multiply(&self, (): &(), span: usize, panels: &Panels, sums: &mut [Self::Sums]) {
+        self.product.by_events(self.isa, span, &panels.events, sums);
     }
 
     fn currents(&self, (): &(), tile: usize, sums: &Self::Sums, currents: &mut Membranes) {

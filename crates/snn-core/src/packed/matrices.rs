@@ -67,16 +67,11 @@ impl Engine for InMatrices<'_> {
         }
     }
 
-    fn multiply(
-        &self,
-        matrices: &Matrices,
-        span: usize,
-        panels: &Panels,
-        t: usize,
-        sums: &mut Corners,
-    ) {
-        let panel = &panels.bytes[self.packers.at(t)];
-        self.product.by_blocks(matrices, span, (panel, t), sums);
+    fn multiply(&self, matrices: &Matrices, span: usize, panels: &Panels, sums: &mut [Corners]) {
+        for (t, sums) in sums.iter_mut().enumerate() {
+            let panel = &panels.bytes[self.packers.at(t)];
+            self.product.by_blocks(matrices, span, (panel, t), sums);
+        }
     }
 
     fn currents(&self, matrices: &Matrices, tile: usize, sums: &Corners, currents: &mut Membranes) {

@@ -7,8 +7,9 @@
 //! - Spikes meet weights by table lookup: four spikes of a row are a nibble
 //!   that selects one of sixteen precomputed sums, for 64 rows at once.
 //! - Counts of few bits are looked up bit by bit; others meet weights as integers.
-//! - Where spikes are rare, and everywhere without vector instructions, each adds a row of weights:
-//!   silence costs nothing.
+//! - Where spikes are rare, each adds a row of weights: silence costs nothing. Without vector
+//!   instructions this is done everywhere; where spikes are many, those of four channels add one sum
+//!   of rows.
 //! - Where the CPU has matrix registers (AMX), spikes and counts meet weights there, as bytes.
 //! - Real numbers, such as an image, meet weights in 64-bit floats.
 //! - Tables and weights have so many bytes as the [`Precision`] says. In

@@ -8,7 +8,7 @@ use super::{
     Packed, Precision,
     events::ByEvents,
     isa::{Isa, Level},
-    kernel::{self, DEPTH, WORD},
+    kernel::{self, DEPTH, Event, WORD},
     layout::{CountForm, Geometry},
     matrices::InMatrices,
     panel::Packer,
@@ -38,8 +38,8 @@ enum Way {
     Integer,
     /// In matrix registers.
     Matrices,
-    /// Every spike adds a row of weights.
-    Events,
+    /// Spikes add rows of weights.
+    Events(Event),
 }
 
 impl<'a> Plan<'a> {
@@ -54,15 +54,17 @@ impl<'a> Plan<'a> {
         let bits = planes(max, digits);
         let way = match bits {
             _ if isa.tiles() => Way::Matrices,
-            _ if max <= SMALL && events_pay(packed, input, bits, digits) => Way::Events,
-            Some(bits) => Way::Lookup { bits },
-            None => Way::Integer,
+            _ => match (events(packed, input, bits, digits), bits) {
+                (Some(event), _) => Way::Events(event),
+                (None, Some(bits)) => Way::Lookup { bits },
+                (None, None) => Way::Integer,
+            },
         };
         let product = match way {
             Way::Lookup { .. } => synapse.lookup(digits),
             Way::Integer => synapse.integer(max, digits),
             Way::Matrices => synapse.blocks(max, digits),
-            Way::Events => synapse.rows(max, digits == 1),
+            Way::Events(_) => synapse.rows(max, digits == 1),
         };
         Self { isa, synapse, input, way, product }
     }
@@ -75,9 +77,9 @@ impl<'a> Plan<'a> {
                 let packers = Packers::new(synapse, input, DEPTH);
                 spans::run(&InMatrices { isa, synapse, packers, product }, to, sink, out);
             }
-            Way::Events => {
+            Way::Events(event) => {
                 let packers = Packers::new(synapse, input, WORD);
-                spans::run(&ByEvents { isa, synapse, packers, product }, to, sink, out);
+                spans::run(&ByEvents { isa, synapse, packers, product, event }, to, sink, out);
             }
             Way::Lookup { bits } => match input.entries() {
                 Entries::Spikes { geometry, nibbles } => {
@@ -121,7 +123,7 @@ impl<'a> Plan<'a> {
     fn max(&self) -> u32 {
         match self.way {
             Way::Lookup { bits } => (1 << bits) - 1,
-            Way::Integer | Way::Matrices | Way::Events => self.input.max(),
+            Way::Integer | Way::Matrices | Way::Events(_) => self.input.max(),
         }
     }
 }
@@ -138,13 +140,18 @@ fn planes(max: u32, digits: usize) -> Option<u32> {
     (bits == 1 || bits <= PLANES && digits < 3).then_some(bits)
 }
 
-/// Whether adding rows of weights event by event is the fastest for this input, which is else looked
-/// up in so many `bits` and `digits`. Some of the events are counted each time: no pass over examples
+/// The events by which adding rows of weights is the fastest for this input, if it is; else so many
+/// `bits` and `digits` are looked up. Some of the spikes are counted each time: no pass over examples
 /// is needed before.
-fn events_pay(packed: &Packed, input: &Source, bits: Option<u32>, digits: usize) -> bool {
-    // Events an input, for every digit of the tables, as measured on whole networks.
+fn events(packed: &Packed, input: &Source, bits: Option<u32>, digits: usize) -> Option<Event> {
+    if input.max() > SMALL {
+        return None;
+    }
+    // Spikes an input, for every digit of the tables, as measured on whole networks.
     let few = match packed.isa().level() {
-        Level::Portable => return true, // looking up takes vector instructions
+        // Looking up takes vector instructions. Events of both kinds add up to the same.
+        Level::Portable if input.density() < 0.25 => return Some(Event::Spike),
+        Level::Portable => return Some(Event::Group),
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => 0.08,
         #[cfg(target_arch = "x86_64")]
@@ -153,7 +160,8 @@ fn events_pay(packed: &Packed, input: &Source, bits: Option<u32>, digits: usize)
     let few = f64::from(bits.unwrap_or(2)) * digits as f64 * few;
     // Weights of other forms are rounded in another way, and no answer may depend on the other
     // samples of its batch: only exact ones do not.
-    packed.precision() == Precision::Exact && input.density() <= few
+    let pays = packed.precision() == Precision::Exact && input.density() <= few;
+    pays.then_some(Event::Spike)
 }
 
 /// Whether a [`Plan`] can be made for this input.

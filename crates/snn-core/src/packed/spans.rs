@@ -36,14 +36,13 @@ pub(super) trait Engine: Sync {
         activity: Option<&mut [f32]>,
     );
 
-    /// The sums of span `span` at step `t`.
+    /// The sums of span `span`, step by step.
     fn multiply(
         &self,
         hold: &Self::Hold,
         span: usize,
         panels: &Self::Panels,
-        t: usize,
-        sums: &mut Self::Sums,
+        sums: &mut [Self::Sums],
     );
 
     /// The currents of tile `tile` from the sums of its span.
@@ -97,9 +96,7 @@ pub(super) fn run<E: Engine, S: Sink>(engine: &E, to: &Geometry, sink: &S, out: 
             *packed = block;
         }
         for (tile, out) in (first..).step_by(of_span).zip(out.chunks_mut(of_span * piece)) {
-            for (t, sums) in sums.iter_mut().enumerate() {
-                engine.multiply(&hold, tile / of_span, panels, t, sums);
-            }
+            engine.multiply(&hold, tile / of_span, panels, sums);
             for (tile, out) in (tile..).zip(out.chunks_exact_mut(piece)) {
                 for (sums, currents) in sums.iter().zip(&mut *currents) {
                     engine.currents(&hold, tile, sums, currents);

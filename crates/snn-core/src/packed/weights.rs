@@ -369,13 +369,13 @@ impl Product {
         }
     }
 
-    /// Sums of the `at`-th [`SPAN`] of outputs for the events of panel `t`.
+    /// Sums of the `at`-th [`SPAN`] of outputs for the events of each panel.
     pub(super) fn by_events(
         &self,
         isa: Isa,
         at: usize,
-        events: (&Events, usize),
-        sums: &mut [[i32; SPAN]; LANES],
+        events: &Events,
+        sums: &mut [[[i32; SPAN]; LANES]],
     ) {
         let inputs = self.groups * GROUP;
         let rows = at * inputs..(at + 1) * inputs;

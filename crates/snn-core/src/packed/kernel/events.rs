@@ -1,5 +1,7 @@
-//! Event-driven sums: each spike of a row adds a row of weights. Silence costs nothing, and weights
-//! of several bytes no more than those of one.
+//! Event-driven sums: each spike of a row adds a row of weights, or the spikes of a group together
+//! the sum of theirs. Silence costs nothing, and weights of several bytes no more than those of one.
+
+use std::hint::black_box;
 
 use super::Aligned;
 use crate::packed::{
@@ -13,16 +15,47 @@ pub(in crate::packed) const SPAN: usize = 32;
 /// Groups of a panel whose spikes make a word.
 pub(in crate::packed) const WORD: usize = 16;
 
-/// Groups of a panel that are summed at once: their weights stay in the first-level cache.
-const CHUNK: usize = 4 * WORD;
+/// What an event is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::packed) enum Event {
+    /// A spike: it adds its row of weights.
+    #[default]
+    Spike,
+    /// Spikes of a row in one group: they add the sum of their rows of weights, which is worked out
+    /// once for all rows: the method of the four Russians.
+    Group,
+}
+
+impl Event {
+    /// Words of a chunk of groups whose rows of weights or sums stay in the first-level cache.
+    const fn words(self) -> usize {
+        match self {
+            Self::Spike => MOST_WORDS,
+            Self::Group => 1,
+        }
+    }
+
+    /// The same in groups.
+    const fn chunk(self) -> usize {
+        self.words() * WORD
+    }
+}
+
+/// Words of the longest chunk.
+const MOST_WORDS: usize = 4;
 
 /// What rows of weights consist of.
-pub(in crate::packed) trait Summand: Copy {
+pub(in crate::packed) trait Summand: Copy + Default {
     /// Adds to `sums` the rows that `events` names.
     fn add(rows: &[Aligned<[Self; SPAN]>], events: &[u32], sums: &mut [i32; SPAN]);
+    fn plus(self, other: Self) -> Self;
 }
 
 impl Summand for i32 {
+    #[inline(always)]
+    fn plus(self, other: i32) -> i32 {
+        self.wrapping_add(other)
+    }
     #[inline(always)]
     fn add(rows: &[Aligned<[i32; SPAN]>], events: &[u32], sums: &mut [i32; SPAN]) {
         let mut own = *sums; // stays in registers
@@ -38,29 +71,30 @@ impl Summand for i32 {
 /// Weights of one signed byte, in 16 bits.
 impl Summand for i16 {
     #[inline(always)]
+    fn plus(self, other: i16) -> i16 {
+        self.wrapping_add(other)
+    }
+    #[inline(always)]
     fn add(rows: &[Aligned<[i16; SPAN]>], events: &[u32], sums: &mut [i32; SPAN]) {
-        // So many weights of at least -128 fit 16 bits.
-        for events in events.chunks(256) {
-            let mut own = [[0i16; PART]; SPAN / PART];
+        // So many sums of four weights of at least -128 fit 16 bits.
+        for events in events.chunks(63) {
+            let mut own = [0i16; SPAN];
             for &event in events {
-                let (row, _) = rows[event as usize].as_chunks::<PART>();
-                for (own, row) in own.iter_mut().zip(row) {
-                    *own = std::array::from_fn(|n| own[n].wrapping_add(row[n]));
+                for (own, &weight) in own.iter_mut().zip(rows[event as usize].iter()) {
+                    *own = own.wrapping_add(weight);
                 }
             }
-            for (sum, part) in sums.iter_mut().zip(own.as_flattened()) {
-                *sum = sum.wrapping_add(i32::from(*part));
+            // Else sums of 16 bits would fill registers by halves, as many as there will be of 32.
+            let own = black_box(own);
+            for (sum, own) in sums.iter_mut().zip(own) {
+                *sum = sum.wrapping_add(i32::from(own));
             }
         }
     }
 }
 
-/// Numbers of 16 bits in the registers of any CPU: sums of more would be cut to the width of those
-/// of 32 bits.
-const PART: usize = 8;
-
 /// Who spikes in the rows of a chunk: bit `i` of word `w` of a row is input `64 w + i`.
-type Words = [[u64; LANES]; CHUNK / WORD];
+type Words = [[u64; LANES]; MOST_WORDS];
 
 /// Places that are written together, whether there are so many or not.
 const AT_ONCE: usize = 8;
@@ -68,7 +102,9 @@ const AT_ONCE: usize = 8;
 /// Who spikes in each row of panels, chunk by chunk of their groups.
 #[derive(Default)]
 pub(in crate::packed) struct Events {
-    /// Places in a row of input, and room for more; one that counts `c` appears `c` times.
+    event: Event,
+    /// Room for more, and what spikes: the place in a row of input; or 16 times the group of the
+    /// chunk, plus its nibble. What counts `c` appears `c` times.
     places: Vec<u32>,
     /// Where they end, `[panels][chunks][64]`.
     ends: Vec<[usize; LANES]>,
@@ -79,7 +115,9 @@ pub(in crate::packed) struct Events {
 }
 
 impl Events {
-    pub(in crate::packed) fn clear(&mut self) {
+    /// Forgets all panels, to take some as events of one kind.
+    pub(in crate::packed) fn begin(&mut self, event: Event) {
+        self.event = event;
         self.ends.clear();
     }
 
@@ -96,8 +134,9 @@ impl Events {
     /// Appends a panel whose entries give a nibble of the channels of at least so many spikes.
     #[allow(unsafe_code)]
     fn append<E: Copy>(&mut self, isa: Isa, panel: &[E], nibble: impl Fn(E, u8) -> u8 + Copy) {
-        self.chunks = panel.len().div_ceil(CHUNK * LANES);
-        for (first, chunk) in (0..).step_by(CHUNK * GROUP).zip(panel.chunks(CHUNK * LANES)) {
+        let of_chunk = self.event.chunk();
+        self.chunks = panel.len().div_ceil(of_chunk * LANES);
+        for (first, chunk) in (0..).step_by(of_chunk * GROUP).zip(panel.chunks(of_chunk * LANES)) {
             match isa.level() {
                 Level::Portable => self.chunk(first, chunk, nibble),
                 // SAFETY: only `Isa::all` makes these values, after detecting AVX2 and POPCNT.
@@ -111,7 +150,7 @@ impl Events {
     fn chunk<E: Copy>(&mut self, first: u32, chunk: &[E], nibble: impl Fn(E, u8) -> u8) {
         self.words.clear();
         for least in 1..=u8::MAX {
-            let mut words: Words = [[0; LANES]; CHUNK / WORD];
+            let mut words: Words = [[0; LANES]; MOST_WORDS];
             for (words, groups) in words.iter_mut().zip(chunk.chunks(WORD * LANES)) {
                 for (i, entries) in groups.chunks_exact(LANES).enumerate() {
                     for (word, &entry) in words.iter_mut().zip(entries) {
@@ -127,20 +166,22 @@ impl Events {
         let mut end = self.ends.last().map_or(0, |ends| ends[LANES - 1]);
         let mut ends = [0; LANES];
         for (lane, place) in ends.iter_mut().enumerate() {
-            let most = self.words.len() * CHUNK * GROUP + AT_ONCE;
+            let most = self.words.len() * self.event.chunk() * GROUP + AT_ONCE;
             if self.places.len() < end + most {
                 self.places.resize(2 * (end + most), 0);
             }
             for words in &self.words {
-                for (first, words) in (first..).step_by(WORD * GROUP).zip(words) {
-                    let (mut rest, mut at) = (words[lane], end);
-                    end += rest.count_ones() as usize;
-                    while at < end {
-                        for place in &mut self.places[at..at + AT_ONCE] {
-                            *place = first + rest.trailing_zeros();
-                            rest &= rest.wrapping_sub(1);
+                let words = words[..self.event.words()].iter().map(|words| words[lane]);
+                for (first, word) in (first..).step_by(WORD * GROUP).zip(words) {
+                    let places = &mut self.places;
+                    match self.event {
+                        Event::Spike => spread(word, &mut end, places, |at| first + at),
+                        Event::Group => {
+                            let pairs = word | word >> 1;
+                            let busy = (pairs | pairs >> 2) & 0x1111_1111_1111_1111;
+                            let nibble = |at: u32| word.wrapping_shr(at) as u32 & 15;
+                            spread(busy, &mut end, places, |at| 4 * at + nibble(at));
                         }
-                        at += AT_ONCE;
                     }
                 }
             }
@@ -149,21 +190,25 @@ impl Events {
         self.ends.push(ends);
     }
 
-    /// The events of panel `t`, chunk by chunk and row by row.
-    fn rows(&self, t: usize) -> impl Iterator<Item = (usize, &[u32])> {
-        let ends = self.ends.as_flattened();
-        let rows = t * self.chunks * LANES..(t + 1) * self.chunks * LANES;
-        rows.map(move |i| {
-            let start = if i == 0 { 0 } else { ends[i - 1] };
-            (i % LANES, &self.places[start..ends[i]])
-        })
+    /// The events of row `lane` of chunk `chunk` of panel `t`.
+    fn row(&self, t: usize, chunk: usize, lane: usize) -> &[u32] {
+        let (ends, i) = (self.ends.as_flattened(), (t * self.chunks + chunk) * LANES + lane);
+        let start = if i == 0 { 0 } else { ends[i - 1] };
+        &self.places[start..ends[i]]
     }
+}
 
-    /// Most events of a row of panel `t`.
-    pub(in crate::packed) fn most(&self, t: usize) -> usize {
-        let mut sums = [0; LANES];
-        self.rows(t).for_each(|(lane, events)| sums[lane] += events.len());
-        sums.into_iter().max().unwrap_or(0)
+/// Writes what `place` makes of the bits of a word behind what is written so far.
+#[inline(always)]
+fn spread(word: u64, end: &mut usize, places: &mut [u32], place: impl Fn(u32) -> u32) {
+    let (mut rest, mut at) = (word, *end);
+    *end += rest.count_ones() as usize;
+    while at < *end {
+        for to in &mut places[at..at + AT_ONCE] {
+            *to = place(rest.trailing_zeros());
+            rest &= rest.wrapping_sub(1);
+        }
+        at += AT_ONCE;
     }
 }
 
@@ -184,8 +229,8 @@ fn at_least(counts: [u8; GROUP], least: u8) -> u8 {
     (bits.wrapping_mul(1 | 1 << 7 | 1 << 14 | 1 << 21) >> 21 & 15) as u8
 }
 
-/// Sets `sums[row][n]` to the sum over the events of that row of panel `t` of `weights[event][n]`.
-/// Exact in wrapping 32-bit arithmetic if those of 16 bits fit a byte.
+/// Sets `sums[t][row][n]` to the sum over the events of that row of panel `t` of the weights of channel
+/// `n`, one row of them an input. Exact in wrapping 32-bit arithmetic if those of 16 bits fit a byte.
 ///
 /// # Panics
 /// If an event names a row of weights that is not there.
@@ -193,29 +238,79 @@ fn at_least(counts: [u8; GROUP], least: u8) -> u8 {
 pub(in crate::packed) fn gather<W: Summand>(
     isa: Isa,
     weights: &[Aligned<[W; SPAN]>],
-    (events, t): (&Events, usize),
-    sums: &mut [[i32; SPAN]; LANES],
+    events: &Events,
+    sums: &mut [[[i32; SPAN]; LANES]],
 ) {
-    *sums = [[0; SPAN]; LANES];
     match isa.level() {
-        Level::Portable => plain(weights, (events, t), sums),
+        Level::Portable => plain(weights, events, sums),
         // SAFETY: only `Isa::all` makes these values, after detecting AVX2.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => unsafe { avx2(weights, (events, t), sums) },
+        Level::Avx2 => unsafe { avx2(weights, events, sums) },
         // SAFETY: the same, and AVX-512 F.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { avx512(weights, (events, t), sums) },
+        Level::Avx512 => unsafe { avx512(weights, events, sums) },
     }
 }
 
 #[inline(always)]
 fn plain<W: Summand>(
     weights: &[Aligned<[W; SPAN]>],
-    (events, t): (&Events, usize),
+    events: &Events,
+    sums: &mut [[[i32; SPAN]; LANES]],
+) {
+    sums.as_flattened_mut().as_flattened_mut().fill(0);
+    match events.event {
+        Event::Spike => {
+            for (t, sums) in sums.iter_mut().enumerate() {
+                for chunk in 0..events.chunks {
+                    add_chunk(weights, events, [t, chunk], sums);
+                }
+            }
+        }
+        Event::Group => {
+            let mut table = [Aligned([W::default(); SPAN]); NIBBLES * WORD];
+            let chunks = weights.chunks(Event::Group.chunk() * GROUP);
+            for (chunk, rows) in chunks.enumerate().take(events.chunks) {
+                tabulate(rows, &mut table);
+                for (t, sums) in sums.iter_mut().enumerate() {
+                    add_chunk(&table, events, [t, chunk], sums);
+                }
+            }
+        }
+    }
+}
+
+/// Adds to the sums of each row what the events of a chunk of panel `t` name.
+#[inline(always)]
+fn add_chunk<W: Summand>(
+    rows: &[Aligned<[W; SPAN]>],
+    events: &Events,
+    [t, chunk]: [usize; 2],
     sums: &mut [[i32; SPAN]; LANES],
 ) {
-    for (lane, events) in events.rows(t) {
-        W::add(weights, events, &mut sums[lane]);
+    for (lane, sums) in sums.iter_mut().enumerate() {
+        W::add(rows, events.row(t, chunk, lane), sums);
+    }
+}
+
+/// Values of a nibble.
+const NIBBLES: usize = 1 << GROUP;
+
+/// Sums of the rows of each group that a nibble selects, as far as there are rows.
+#[inline(always)]
+fn tabulate<W: Summand>(
+    rows: &[Aligned<[W; SPAN]>],
+    table: &mut [Aligned<[W; SPAN]>; NIBBLES * WORD],
+) {
+    for (rows, table) in rows.chunks_exact(GROUP).zip(table.chunks_exact_mut(NIBBLES)) {
+        for (i, row) in rows.iter().enumerate() {
+            let (known, next) = table[..2 << i].split_at_mut(1 << i);
+            for (next, known) in next.iter_mut().zip(known) {
+                for n in 0..SPAN {
+                    next[n] = known[n].plus(row[n]);
+                }
+            }
+        }
     }
 }
 
@@ -224,10 +319,10 @@ fn plain<W: Summand>(
 #[target_feature(enable = "avx2")]
 fn avx2<W: Summand>(
     weights: &[Aligned<[W; SPAN]>],
-    (events, t): (&Events, usize),
-    sums: &mut [[i32; SPAN]; LANES],
+    events: &Events,
+    sums: &mut [[[i32; SPAN]; LANES]],
 ) {
-    plain(weights, (events, t), sums);
+    plain(weights, events, sums);
 }
 
 /// For sixteen.
@@ -235,10 +330,10 @@ fn avx2<W: Summand>(
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn avx512<W: Summand>(
     weights: &[Aligned<[W; SPAN]>],
-    (events, t): (&Events, usize),
-    sums: &mut [[i32; SPAN]; LANES],
+    events: &Events,
+    sums: &mut [[[i32; SPAN]; LANES]],
 ) {
-    plain(weights, (events, t), sums);
+    plain(weights, events, sums);
 }
 
 #[cfg(test)]
@@ -254,9 +349,10 @@ mod tests {
         weights: &[Aligned<[W; SPAN]>],
     ) {
         for isa in Isa::all() {
-            let mut sums = [[7; SPAN]; LANES];
-            gather(isa, weights, (events, 1), &mut sums);
-            for (lane, sums) in sums.iter().enumerate() {
+            let mut sums = [[[7; SPAN]; LANES]; 2];
+            gather(isa, weights, events, &mut sums);
+            assert_eq!(sums[0], sums[1]);
+            for (lane, sums) in sums[1].iter().enumerate() {
                 for (n, &sum) in sums.iter().enumerate() {
                     let counts = panel.iter().skip(lane).step_by(LANES).flatten();
                     let expected = counts.zip(weights).fold(0i32, |sum, (&c, row)| {
@@ -289,13 +385,14 @@ mod tests {
             let panel: Vec<_> = spikes.iter().map(|&nibble| SPREAD[usize::from(nibble)]).collect();
             let counts: Vec<_> = counts.iter().map(|c| c.map(|c| c & most)).collect();
             let mut events = Events::default();
-            for isa in Isa::all() {
-                events.clear();
+            let kinds = [Event::Spike, Event::Group];
+            for (isa, event) in Isa::all().into_iter().flat_map(|isa| kinds.map(|event| (isa, event))) {
+                events.begin(event);
                 events.of_spikes(isa, &spikes);
                 events.of_spikes(isa, &spikes);
                 check(&panel, &events, &narrow);
                 check(&panel, &events, &wide);
-                events.clear();
+                events.begin(event);
                 events.of_counts(isa, &counts);
                 events.of_counts(isa, &counts);
                 check(&counts, &events, &narrow);

@@ -26,7 +26,7 @@ pub(super) use activity::{most_spikes, most_units};
 pub(super) use counted::{Counted, fire_counted};
 pub(super) use dense::dense;
 pub(super) use dot::{Column, Weight, dot, dot_arranged};
-pub(super) use events::{Events, SPAN, WORD, gather};
+pub(super) use events::{Event, Events, SPAN, WORD, gather};
 pub(super) use fire::{Dynamics, Exact, Given, Membranes, Tile, Worth, fire, fire_exact};
 pub(super) use lut::{Table, WORTH, arrange, lut};
 pub(super) use matrix::{Block, CHANNELS, Corners, DEPTH, MOST, Matrices};
