@@ -306,6 +306,18 @@ fn queries_keys_and_values_are_of_the_same_heads() {
     }
 }
 
+#[test]
+fn a_network_of_another_system_is_told_so_whatever_its_configuration() {
+    for config in ["{}", r#"{"mlp_ratio": 2.5}"#, "[]"] {
+        let mut file = Weights::default();
+        for (key, value) in [("system", "another-former"), ("config", config)] {
+            file.metadata.insert(key.into(), value.into());
+        }
+        let message = look(&file).expect_err("no such system");
+        assert!(message.contains("`another-former`, expected a system of the zoo"), "{message}");
+    }
+}
+
 proptest! {
     /// Any lengths, one tensor of another shape, one entry of metadata with another text.
     #[test]

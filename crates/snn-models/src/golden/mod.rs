@@ -33,7 +33,12 @@ pub use self::{
     codes::CodesRecording, quant::QuantRecording, temporal::TemporalBlockRecording,
     ttfs::TtfsRecording, window::WindowRecording, wta::WinnerTakeAllRecording, xnor::Similarities,
 };
-use crate::{network::Frames, spike_driven_transformer::SpikeMode, spikformer, zoo::Config};
+use crate::{
+    network::Frames,
+    spike_driven_transformer::SpikeMode,
+    spikformer,
+    zoo::{Config, Preset},
+};
 
 /// A golden file of any kind.
 #[derive(Clone, Debug)]
@@ -217,6 +222,10 @@ impl Golden {
         let json = text("config").ok_or_else(|| {
             bad("config", None, "a JSON object: only whole networks can be checked")
         })?;
+        if !Preset::all().iter().any(|preset| preset.config.system() == system) {
+            let expected = "a system of the zoo; `cargo xtask models` lists them";
+            return Err(bad("system", Some(system), expected));
+        }
         let mut recorded: Recorded = serde_json::from_str(json).map_err(|e| {
             bad("config", Some(json), &format!("a configuration of `{system}` ({e})"))
         })?;
